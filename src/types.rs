@@ -1,6 +1,7 @@
-//! The data types: the request, the options with which the host runs it, and the result.
+//! Defines the data types: the request, the options with which the host runs it, and the result.
 //!
-//! [`ExecutionRequest`] is data and may come off a wire; [`ExecutionOptions`] is host policy and never does.
+//! [`ExecutionRequest`] is data and may be received from outside; [`ExecutionOptions`] is policy of the host and never part of received
+//! data.
 
 pub(crate) use self::builders::NOT_UTF8;
 pub use self::command::Command;

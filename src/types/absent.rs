@@ -1,4 +1,4 @@
-//! `null` in data means what an absent field means.
+//! Reads fields in which `null` means the same as an absent field.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defaul
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// Reads a field whose `null` is a default of its own.
+/// Reads a field whose `null` is the given default.
 pub(super) fn or<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
     default: fn() -> T,
@@ -20,7 +20,7 @@ pub(super) fn or<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Option::deserialize(deserializer).map(|value| value.unwrap_or_else(default))
 }
 
-/// Reads an id whose `null` is a fresh one.
+/// Reads an id whose `null` is a new one.
 pub(super) fn or_fresh<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D::Error> {
     Option::deserialize(deserializer).map(|id| id.unwrap_or_else(Uuid::new_v4))
 }

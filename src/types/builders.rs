@@ -1,4 +1,4 @@
-//! Short ways to write a command and a request.
+//! Defines the builders of commands and requests.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -8,23 +8,23 @@ use uuid::Uuid;
 
 use super::{Command, ExecutionMetadata, ExecutionRequest, UNSET};
 
-/// What stands for an argument that is no text. No command line can hold it, so the request is refused with the field.
+/// The placeholder for an argument that is not text. No command line can hold it, so the request is refused with the field.
 pub(crate) const NOT_UTF8: &str = "\0";
 
 impl Command {
-    /// A line for the default shell.
+    /// Creates a command line for the default shell.
     #[must_use]
     pub fn shell(line: impl Into<String>) -> Self {
         Self::Shell { command: line.into(), shell: String::new() }
     }
 
-    /// A line for bash that ends with the first command that fails, also within a pipeline, and at an unset variable.
+    /// Creates a command line for bash that ends at the first command that fails, also within a pipeline, and at an unset variable.
     #[must_use]
     pub fn strict_shell(line: impl Into<String>) -> Self {
         Self::StrictShell { command: line.into(), shell: String::new() }
     }
 
-    /// A program, without arguments so far. No shell reads it.
+    /// Creates a command for a program, without arguments. No shell reads it.
     ///
     /// ```
     /// # use execution_engine::Command;
@@ -35,23 +35,24 @@ impl Command {
         Self::Exec { program: text(program.as_ref()), args: Vec::new() }
     }
 
-    /// A script file, without arguments so far, for the interpreter that its `#!` line or its extension names.
+    /// Creates a command for a script file, without arguments. The `#!` line of the file, or else its extension, determines the
+    /// interpreter.
     #[must_use]
     pub fn script(path: impl Into<PathBuf>) -> Self {
         Self::Script { path: path.into(), interpreter: None, args: Vec::new() }
     }
 
-    /// The AWS command line, without arguments so far.
+    /// Creates a command of the AWS CLI, without arguments.
     #[must_use]
     pub fn aws(service: impl Into<String>, command: impl Into<String>) -> Self {
         let (service, command) = (service.into(), command.into());
         Self::AwsCli { service, command, args: Vec::new(), profile: None, region: None }
     }
 
-    /// Adds an argument. One that is not UTF-8 is refused when the request is executed, as `command.args[…]`.
+    /// Adds an argument. An argument that is not UTF-8 is refused when the request is executed, with the field `command.args[…]`.
     ///
     /// # Panics
-    /// If the command is a line for a shell: its arguments are part of the line.
+    /// Panics if the command is a line for a shell, since its arguments are part of the line.
     #[must_use]
     #[track_caller]
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -69,7 +70,7 @@ impl Command {
     /// Adds arguments, as [`Command::arg`] does.
     ///
     /// # Panics
-    /// As [`Command::arg`].
+    /// Panics under the same condition as [`Command::arg`].
     #[must_use]
     #[track_caller]
     pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
@@ -84,13 +85,13 @@ fn text(text: &OsStr) -> String {
     text.to_str().unwrap_or(NOT_UTF8).to_owned()
 }
 
-/// Whole milliseconds; a part of one counts as one.
+/// Returns a duration in whole milliseconds, rounded up.
 pub(super) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 impl ExecutionRequest {
-    /// A request with a fresh id and nothing but a command.
+    /// Creates a request with a new id and a command, and with the defaults for the other fields.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -121,55 +122,55 @@ impl ExecutionRequest {
         self
     }
 
-    /// Sets a variable.
+    /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.insert(name.into(), value.into());
         self
     }
 
-    /// Sets variables.
+    /// Sets environment variables.
     #[must_use]
     pub fn envs<N: Into<String>, V: Into<String>>(mut self, variables: impl IntoIterator<Item = (N, V)>) -> Self {
         self.env.extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
         self
     }
 
-    /// Removes a variable that would be inherited.
+    /// Removes an environment variable that would be inherited.
     #[must_use]
     pub fn env_remove(self, name: impl Into<String>) -> Self {
         self.env(name, UNSET)
     }
 
-    /// Sets where it runs.
+    /// Sets the working directory of the command.
     #[must_use]
     pub fn working_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.working_dir = Some(path.into());
         self
     }
 
-    /// Sets the time from spawn to the end, in whole milliseconds; a part of one counts as one.
+    /// Sets the timeout from the attempt to spawn to the end. It is rounded up to whole milliseconds.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout_ms = Some(milliseconds(timeout));
         self
     }
 
-    /// Sets the file that gets the output.
+    /// Sets the file of an additional log, an absolute path.
     #[must_use]
     pub fn output_log_path(mut self, path: impl Into<PathBuf>) -> Self {
         self.output_log_path = Some(path.into());
         self
     }
 
-    /// Sets the short name for people.
+    /// Sets the label, a short name for people.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.metadata.label = Some(label.into());
         self
     }
 
-    /// Sets everything that is to be found again in the result.
+    /// Sets the caller's data, which the result has too.
     #[must_use]
     pub fn metadata(mut self, metadata: ExecutionMetadata) -> Self {
         self.metadata = metadata;

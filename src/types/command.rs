@@ -7,62 +7,62 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::absent;
 
-/// What to run. The tag on the wire is `type`.
+/// The command of a request. The tag on the wire is `type`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(transform = strict_is_a_field))]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields, remote = "Self")]
 #[non_exhaustive]
 pub enum Command {
-    /// A line for a shell, with everything a shell line may do.
+    /// A command line for a shell, with the full syntax of that shell.
     Shell {
-        /// The line, handed to the shell after `-c`.
+        /// The command line, which is passed to the shell after `-c`.
         command: String,
-        /// The shell: a path or a name on the child's `PATH`. Empty: `/bin/bash`, else `/bin/sh`.
+        /// The shell: a path or a name on the child's `PATH`. Default, if it is empty: `/bin/bash`, else `/bin/sh`.
         #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "absent::or_default")]
         shell: String,
     },
-    /// A line for bash that ends with the first command that fails, also within a pipeline, and at an unset variable: `errexit`,
-    /// `nounset`, `pipefail`. On the wire it is `shell` with `"strict": true`.
+    /// A command line for bash that ends at the first command that fails, also within a pipeline, and at an unset variable: the options
+    /// `errexit`, `nounset` and `pipefail`. On the wire it is `shell` with `"strict": true`.
     #[serde(skip)]
     StrictShell {
-        /// The line.
+        /// The command line.
         command: String,
-        /// A bash: a path or a name on the child's `PATH`. Empty: `/bin/bash`, else the one on the child's `PATH`.
+        /// The bash: a path or a name on the child's `PATH`. Default, if it is empty: `/bin/bash`, else the one on the child's `PATH`.
         shell: String,
     },
-    /// A program and its arguments. No shell ever sees them.
+    /// A program and its arguments. No shell reads them.
     Exec {
-        /// A path (relative ones start at the working directory) or a name on the child's `PATH`.
+        /// The program: a path (a relative one is resolved against the working directory) or a name on the child's `PATH`.
         program: String,
-        /// Arguments after the program's own name.
+        /// The arguments after the program's own name. Default: none.
         #[serde(default, deserialize_with = "absent::or_default")]
         args: Vec<String>,
     },
-    /// A script file, given to its interpreter as a file.
+    /// A script file, which the engine passes to its interpreter as a file.
     Script {
-        /// The file; a relative path starts at the working directory.
+        /// The file. A relative path is resolved against the working directory.
         path: PathBuf,
-        /// Default: the script's `#!` line, else its extension.
+        /// The interpreter. Default: the one that the script's `#!` line names, else the one for its extension.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         interpreter: Option<String>,
-        /// Arguments for the script.
+        /// The arguments of the script. Default: none.
         #[serde(default, deserialize_with = "absent::or_default")]
         args: Vec<String>,
     },
-    /// The AWS command line, its pager off and its output untouched.
+    /// A command of the AWS CLI, which runs without a pager and with unchanged output.
     AwsCli {
         /// The service, as in `aws <service>`: `s3`, `sts`, `ec2`.
         service: String,
         /// The operation, as in `aws s3 <command>`: `ls`, `describe-instances`.
         command: String,
-        /// Arguments after the command.
+        /// The arguments after the operation. Default: none.
         #[serde(default, deserialize_with = "absent::or_default")]
         args: Vec<String>,
-        /// `--profile`.
+        /// The value of `--profile`. Default: none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         profile: Option<String>,
-        /// `--region`.
+        /// The value of `--region`. Default: none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         region: Option<String>,
     },
@@ -102,7 +102,7 @@ impl<'de> Deserialize<'de> for Command {
     }
 }
 
-/// A schema has one kind of shell command.
+/// Adds the field `strict` to the shell command of the schema, which has one kind of shell command.
 #[cfg(feature = "schema")]
 fn strict_is_a_field(schema: &mut schemars::Schema) {
     let kinds = schema.get_mut("oneOf").and_then(serde_json::Value::as_array_mut);

@@ -1,38 +1,38 @@
-//! The options by which the processes of an execution are stopped.
+//! Defines the options by which the processes of an execution are stopped.
 
 use super::words;
 
 words! {
-    /// The signal that asks a process to end, before it is killed.
+    /// The signal that requests a process to end, before it is killed.
     #[derive(Default)]
     #[non_exhaustive]
     pub enum StopSignal {
-        /// What most programs clean up on.
+        /// The usual signal, on which most programs clean up.
         #[default]
         Term = "SIGTERM",
-        /// What Ctrl-C sends: for tools that release their locks on it.
+        /// The signal of Ctrl-C, for tools that release their locks on it.
         Int = "SIGINT",
-        /// What a closing terminal sends.
+        /// The signal of a terminal that is closed.
         Hup = "SIGHUP",
-        /// What Ctrl-\ sends; Java prints its threads on it.
+        /// The signal of `Ctrl-\`, on which Java prints its threads.
         Quit = "SIGQUIT",
-        /// The first signal without a meaning of its own.
+        /// The first signal that each program may define.
         Usr1 = "SIGUSR1",
-        /// The second signal without a meaning of its own.
+        /// The second signal that each program may define.
         Usr2 = "SIGUSR2",
     }
 }
 
 words! {
-    /// Which members of a tree get the stop signal first.
+    /// The order in which the members of a process tree get the stop signal.
     #[derive(Default)]
     #[non_exhaustive]
     pub enum StopOrder {
         /// All members get the signal at once.
         #[default]
         Tree = "tree",
-        /// The command itself; the other members when it has exited, or when half of the grace period has passed. For commands
-        /// that need their helpers while they shut down.
+        /// The command itself gets the signal first; the other members get it when the command has exited or half of the grace period has
+        /// passed. This order is for commands that need their helper processes while they shut down.
         Leader = "leader",
     }
 }

@@ -1,4 +1,4 @@
-//! The words of the wire: statuses, reasons, streams, error codes.
+//! Defines the words of the wire: statuses, reasons, streams, error codes.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +10,8 @@ pub(crate) trait Words: Copy + 'static {
     const WORDS: &'static [&'static str];
 }
 
-/// Makes an enum of a list of variants and the word of each: the one in Rust data and files. In JavaScript it is written in camel case,
-/// except for names of signals and codes.
+/// Generates an enum from a list of variants with the word of each in Rust data and in files. In JavaScript the word is written in camel
+/// case, except for names of signals and codes.
 macro_rules! words {
     ($(#[$attribute:meta])* pub enum $name:ident { $($(#[$about:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$attribute])*
@@ -22,7 +22,7 @@ macro_rules! words {
         }
 
         impl $name {
-            /// The name on the wire.
+            /// Returns the name on the wire.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -41,25 +41,25 @@ macro_rules! words {
 pub(crate) use words;
 
 words! {
-    /// Where an execution stands. The last four are final.
+    /// The status of an execution. The last four are final.
     pub enum ExecutionStatus {
-        /// Accepted, not spawned yet.
+        /// The execution was accepted, and its command is not spawned yet.
         Pending = "pending",
-        /// Spawned.
+        /// The command was spawned.
         Running = "running",
-        /// Exited with code 0.
+        /// The command exited with code 0.
         Completed = "completed",
-        /// Exited otherwise, or the engine could not do its part.
+        /// The command ended in another way, or the engine could not run it as requested.
         Failed = "failed",
-        /// Ended on request.
+        /// The execution was ended on request.
         Cancelled = "cancelled",
-        /// Ended because a time was up.
+        /// The execution was ended because a timeout was reached.
         Timeout = "timeout",
     }
 }
 
 impl ExecutionStatus {
-    /// Whether nothing comes after it.
+    /// Returns whether the status is final.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         !matches!(self, Self::Pending | Self::Running)
@@ -73,14 +73,14 @@ impl std::fmt::Display for ExecutionStatus {
 }
 
 words! {
-    /// Why an execution ended.
+    /// The reason why an execution ended.
     #[non_exhaustive]
     pub enum Reason {
         /// The command exited by itself.
         Exit = "exit",
         /// A signal that the engine did not send ended the command.
         Signal = "signal",
-        /// `timeout_ms` was up.
+        /// The command ran longer than `timeout_ms`.
         Timeout = "timeout",
         /// `idle_timeout_ms` passed without output.
         IdleTimeout = "idle_timeout",
@@ -90,7 +90,7 @@ words! {
         Cancelled = "cancelled",
         /// The caller's abort signal fired.
         Aborted = "aborted",
-        /// The output met its cap and the strategy was to fail.
+        /// The output reached its limit and the strategy was to fail.
         OutputLimit = "output_limit",
         /// The engine was shut down.
         Shutdown = "shutdown",
@@ -102,7 +102,7 @@ words! {
 }
 
 words! {
-    /// What a command waits for.
+    /// The input for which a command waits.
     pub enum WaitsFor {
         /// The standard input of the command.
         Stdin = "stdin",
@@ -112,7 +112,7 @@ words! {
 }
 
 words! {
-    /// One of a child's two output streams.
+    /// An output stream of a child.
     pub enum Stream {
         /// Standard output.
         Stdout = "stdout",
@@ -122,12 +122,12 @@ words! {
 }
 
 words! {
-    /// The stable name of an error, the same in both languages.
+    /// The stable name of an error, which is the same in both languages.
     #[non_exhaustive]
     pub enum ErrorCode {
         /// A configuration was refused.
         InvalidConfig = "INVALID_CONFIG",
-        /// A request or an option was refused; nothing ran. Also: standard input broke off before its end.
+        /// A request or an option was refused and nothing ran; or standard input failed before its end.
         InvalidRequest = "INVALID_REQUEST",
         /// A plan was refused; nothing ran.
         InvalidPlan = "INVALID_PLAN",
@@ -139,11 +139,11 @@ words! {
         NotCompleted = "NOT_COMPLETED",
         /// All slots are taken, and the policy is to refuse.
         ConcurrencyLimitReached = "CONCURRENCY_LIMIT_REACHED",
-        /// As many executions wait as may wait.
+        /// The queue is full: `max_queued_executions` executions wait.
         QueueFull = "QUEUE_FULL",
         /// The command, or the engine, could not be started.
         SpawnFailed = "SPAWN_FAILED",
-        /// The output met its cap, and the strategy was to fail.
+        /// The output reached its limit, and the strategy was to fail.
         OutputSizeExceeded = "OUTPUT_SIZE_EXCEEDED",
         /// A log could not be opened; nothing ran.
         LogFailed = "LOG_FAILED",
@@ -160,16 +160,16 @@ words! {
     }
 }
 
-/// What kept the engine from doing its part for one execution.
+/// The error that kept the engine from running an execution as requested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ErrorInfo {
     /// The stable name of the error.
     pub code: ErrorCode,
-    /// What was requested, what happened, and what to do.
+    /// The message, for people: the requested operation, the failure, and the remedy.
     pub message: String,
-    /// The operating system's name for it, such as `ENOENT`.
+    /// The operating system's name of the error, such as `ENOENT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errno: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The variables of the host at one moment.
+//! Defines the snapshot of the host's environment variables.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -8,14 +8,14 @@ use std::sync::Arc;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What stands for a secret, and for the value of a variable.
+/// The placeholder for a secret, and for the value of a variable.
 pub(crate) const MASK: &str = "***";
 
-/// The host's variables as they were at one moment: `NAME=value` entries, each ended by a NUL. It can be collected of names and values,
-/// such as those of [`ExecutionEngine::login_shell_env`](crate::ExecutionEngine::login_shell_env). What no environment can hold is left
-/// out: an empty name, `=` in a name, NUL.
+/// A snapshot of the host's environment variables: `NAME=value` entries, each ended by a NUL character. It can be collected from pairs of
+/// names and values, such as those of [`ExecutionEngine::login_shell_env`](crate::ExecutionEngine::login_shell_env). Entries that no
+/// environment can hold are left out: those with an empty name, `=` in the name, or a NUL character.
 ///
-/// As data it is an object. Values may be secret: `Debug` has the names alone, and what is serialized has `***` for each value.
+/// As data it is an object. Values may be secret: `Debug` shows only the names, and the serialized form has `***` for each value.
 ///
 /// ```
 /// # use execution_engine::EnvSnapshot;
@@ -43,19 +43,19 @@ impl<N: AsRef<OsStr>, V: AsRef<OsStr>> FromIterator<(N, V)> for EnvSnapshot {
 }
 
 impl EnvSnapshot {
-    /// Takes the variables of this process.
+    /// Returns a snapshot of the variables of this process.
     #[must_use]
     pub fn of_this_process() -> Self {
         std::env::vars_os().collect()
     }
 
-    /// Takes entries that are packed already; those of an [`Arc`] are shared, not copied.
+    /// Creates a snapshot from packed entries. Those of an [`Arc`] are shared, not copied.
     #[must_use]
     pub fn from_packed(packed: impl Into<Arc<[u8]>>) -> Self {
         Self(packed.into())
     }
 
-    /// The entries as name and value; what has no name is skipped.
+    /// Returns an iterator over the entries as name and value. Entries without a name are skipped.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.0.split(|byte| *byte == 0).filter_map(|entry| {
             let equals = memchr::memchr(b'=', entry)?;
@@ -76,7 +76,7 @@ impl Serialize for EnvSnapshot {
     }
 }
 
-/// A variable whose value is `null` is left out.
+/// Reads an object. A variable whose value is `null` is left out.
 impl<'de> Deserialize<'de> for EnvSnapshot {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let variables = BTreeMap::<String, Option<String>>::deserialize(deserializer)?;

@@ -1,38 +1,39 @@
-//! The limits of the resources of a command.
+//! Defines the resource limits of a command.
 
 use serde::{Deserialize, Serialize};
 
-/// What the system limits for each process of a command (Linux). `None` means the limit of the host. Above its hard limit, the host needs
-/// the right to raise it.
+/// Resource limits that the system enforces for each process of a command (Linux). `None` means the limit of the host. A limit above the
+/// hard limit of the host requires the privilege to raise it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ResourceLimits {
-    /// Open descriptors of one process, at least 1. One more fails with `EMFILE`.
+    /// The most open file descriptors of one process, at least 1. Opening one more fails with `EMFILE`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_files: Option<u64>,
-    /// Processes and threads of the user, in all, at least 1. One more fails with `EAGAIN`. It does not hold for root.
+    /// The most processes and threads of the user, in total, at least 1. Creating one more fails with `EAGAIN`. The limit does not apply to
+    /// root.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub processes: Option<u64>,
-    /// Bytes of the address space of one process, at least 1. Allocations beyond fail.
+    /// The largest address space of one process, in bytes, at least 1. Allocations beyond it fail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
-    /// Seconds of processor time of one process, at least 1. Then it gets SIGXCPU, and SIGKILL a second later.
+    /// The most processor time of one process, in seconds, at least 1. At the limit the process gets SIGXCPU, and SIGKILL one second later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_seconds: Option<u64>,
-    /// Bytes of a file that a process writes. A write beyond gives SIGXFSZ.
+    /// The largest file that a process may write, in bytes. A write beyond it raises SIGXFSZ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_size_bytes: Option<u64>,
 }
 
 impl ResourceLimits {
-    /// Only the limits of the host apply.
+    /// Creates limits that are all unset, so that only those of the host apply.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The limits, each with its name and the least value that is allowed.
+    /// Returns the limits, each with its name and its smallest permitted value.
     pub(crate) fn each(&self) -> [(&'static str, Option<u64>, u64); 5] {
         [
             ("open_files", self.open_files, 1),

@@ -1,4 +1,4 @@
-//! Many executions at once: listings and totals.
+//! Defines the data about many executions: listings and totals.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,117 +11,117 @@ use super::ExecutionStatus;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ExecutionSummary {
-    /// Names the execution.
+    /// The id of the execution.
     pub id: Uuid,
-    /// Where it stands.
+    /// The current status.
     pub status: ExecutionStatus,
     /// The command as a person would type it, at most 200 characters.
     pub command: String,
-    /// `metadata.label`.
+    /// The `metadata.label` of the request.
     pub label: Option<String>,
-    /// `metadata.source`.
+    /// The `metadata.source` of the request.
     pub source: Option<String>,
-    /// `metadata.conversation_id`.
+    /// The `metadata.conversation_id` of the request.
     pub conversation_id: Option<String>,
-    /// The process id, that of the last attempt; `None` before it runs, and when it never ran.
+    /// The process id of the last attempt; `None` before the command runs, and when it never ran.
     pub pid: Option<u32>,
-    /// When it was accepted.
+    /// The time of acceptance.
     pub created_at: DateTime<Utc>,
-    /// When it ended.
+    /// The time of the end; `None` before the end.
     pub completed_at: Option<DateTime<Utc>>,
     /// The exit code; `None` before the end, and when a signal ended the command or it never ran.
     pub exit_code: Option<i32>,
-    /// Milliseconds from spawn to the end; `None` before.
+    /// The time from spawn to the end, in ms; `None` before the end.
     pub duration_ms: Option<f64>,
 }
 
-/// Which rows a listing has. In data, `null` means what an absent field means, and unknown fields are refused.
+/// The conditions that the rows of a listing meet. In data, `null` means the same as an absent field, and unknown fields are refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExecutionFilter {
-    /// Only executions with this status.
+    /// The status of the executions. Default: any.
     pub status: Option<ExecutionStatus>,
-    /// Only executions with this label.
+    /// The label of the executions. Default: any.
     pub label: Option<String>,
-    /// Only executions with this source.
+    /// The source of the executions. Default: any.
     pub source: Option<String>,
-    /// Only executions that were accepted at that moment or later.
+    /// The earliest time of acceptance. Default: no limit.
     pub since: Option<DateTime<Utc>>,
-    /// The most executions; the newest are listed.
+    /// The most executions; the newest are listed. Default: all.
     pub limit: Option<usize>,
 }
 
-/// Totals since the engine started.
+/// The totals since the engine started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ExecutionStats {
-    /// Accepted.
+    /// The number of accepted executions.
     pub total: u64,
-    /// Exited with 0.
+    /// The number of executions that ended with the status `completed`.
     pub completed: u64,
-    /// Failed.
+    /// The number of executions that ended with the status `failed`.
     pub failed: u64,
-    /// Cancelled.
+    /// The number of executions that ended with the status `cancelled`.
     pub cancelled: u64,
-    /// Out of time.
+    /// The number of executions that ended with the status `timeout`.
     pub timeout: u64,
-    /// Bytes read from standard output.
+    /// The number of bytes read from the standard output of the ended executions.
     pub stdout_bytes: u64,
-    /// Bytes read from standard error.
+    /// The number of bytes read from the standard error of the ended executions.
     pub stderr_bytes: u64,
-    /// Lines (pieces) found in the output.
+    /// The number of lines, or pieces of lines, in that output.
     pub lines: u64,
-    /// Times that a spawn had to wait because the machine had no room for another process.
+    /// The number of times that a spawn had to wait because the machine had no resources for another process.
     pub backoffs: u64,
-    /// Executions that wait for a group now, whether or not there is a slot.
+    /// The number of executions that wait for a group now, whether or not a slot is free.
     pub waiting_for_groups: usize,
-    /// Executions whose result lacks output because of the cap.
+    /// The number of executions whose result lacks output because of the output limit.
     pub truncated: u64,
-    /// Bytes that logs should have got and did not.
+    /// The number of bytes that are missing in logs.
     pub log_lost_bytes: u64,
-    /// Bytes that overflow files should have got and did not.
+    /// The number of bytes that are missing in overflow files.
     pub overflow_lost_bytes: u64,
-    /// Milliseconds from having a slot to being spawned: what the engine and the system took.
+    /// The time from the assignment of a slot to the spawn, in ms: the time that the engine and the system took.
     pub spawn_latency_ms: Percentiles,
-    /// Milliseconds from acceptance to spawn.
+    /// The time from acceptance to spawn, in ms.
     pub queue_time_ms: Percentiles,
-    /// Milliseconds from spawn to the end.
+    /// The time from spawn to the end, in ms.
     pub duration_ms: Percentiles,
 }
 
-/// How long something took, over all executions that ran; each value is off by 1 % at most.
+/// The distribution of a duration, in ms, over all executions that ran; each value has an error of 1 % at most.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Percentiles {
-    /// How many were measured. With 0 the rest is 0 too.
+    /// The number of measured values. If it is 0, all other fields are 0.
     pub count: u64,
-    /// The average.
+    /// The mean of all values.
     pub mean: f64,
-    /// Half of them took no longer.
+    /// The median.
     pub p50: f64,
-    /// Nine in ten took no longer.
+    /// The value that 90 % do not exceed.
     pub p90: f64,
-    /// 95 in a hundred took no longer.
+    /// The value that 95 % do not exceed.
     pub p95: f64,
-    /// 99 in a hundred took no longer.
+    /// The value that 99 % do not exceed.
     pub p99: f64,
-    /// The longest.
+    /// The largest value.
     pub max: f64,
 }
 
-/// How busy the engine is now.
+/// The load of the engine at the time of the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ConcurrencyMetrics {
-    /// The limit.
+    /// The most commands that may run at once.
     pub max_concurrent: usize,
-    /// Executions that hold a slot.
+    /// The number of executions that hold a slot.
     pub currently_running: usize,
-    /// Executions that wait for one, or for a group.
+    /// The number of executions that wait for a slot or for a group.
     pub currently_pending: usize,
-    /// Free slots.
+    /// The number of free slots.
     pub available_slots: usize,
 }

@@ -1,4 +1,4 @@
-//! The options with which the host runs a request.
+//! Defines the options with which the host runs a request.
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -9,42 +9,43 @@ use super::{
 };
 
 words! {
-    /// Which of the host's variables a child starts with.
+    /// The set of the host's variables that a child inherits.
     #[derive(Default)]
     #[non_exhaustive]
     pub enum InheritEnv {
-        /// The command gets all variables.
+        /// The child inherits all variables.
         #[default]
         All = "all",
-        /// What a program needs to start: `PATH HOME USER LOGNAME SHELL LANG LC_* TZ TMPDIR TERM`, and what Windows needs.
+        /// The child inherits the variables that a program needs to start: `PATH HOME USER LOGNAME SHELL LANG LC_* TZ TMPDIR TERM`, and
+        /// those that Windows needs.
         Core = "core",
-        /// None.
+        /// The child inherits no variables.
         None = "none",
     }
 }
 
 words! {
-    /// What becomes of the background processes that a command leaves behind when it exits by itself.
+    /// The treatment of the background processes that a command leaves behind when it exits by itself.
     #[derive(Default)]
     #[non_exhaustive]
     pub enum Leftovers {
-        /// Leftover processes keep running, such as a browser that a command has opened.
+        /// The processes keep running, such as a browser that a command has opened.
         #[default]
         Leave = "leave",
-        /// Leftover processes are ended like a cancelled tree, before the execution ends.
+        /// The processes are ended like a cancelled tree, before the execution ends.
         Kill = "kill",
     }
 }
 
 words! {
-    /// The type in which JavaScript gets output. In Rust a [`Text`](super::Text) is both.
+    /// The type of output in JavaScript. In Rust a [`Text`](super::Text) is both.
     #[derive(Default)]
     #[non_exhaustive]
     pub enum Encoding {
         /// Text; bytes that are not UTF-8 are U+FFFD.
         #[default]
         Utf8 = "utf8",
-        /// The bytes as they were written.
+        /// Bytes as they were written.
         Buffer = "buffer",
     }
 }
@@ -56,7 +57,7 @@ words! {
 pub struct Secret(String);
 
 impl Secret {
-    /// The string itself.
+    /// Returns the string itself.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -81,68 +82,70 @@ impl Serialize for Secret {
     }
 }
 
-/// How this host runs a request. `None` means the engine's default.
+/// The options with which this host runs a request. `None` means the engine's setting.
 #[derive(Debug, Clone, Default)]
 pub struct ExecutionOptions {
-    /// What the child reads. Default: nothing.
+    /// The standard input of the child. Default: empty.
     pub stdin: Stdin,
-    /// Runs the command in a terminal of its own, of this size. Its input is open then, unless `stdin` gives one. Default: `terminal` of
-    /// the engine, which is none.
+    /// The terminal in which the command runs. Its input is open unless `stdin` gives data. Default: `terminal` of the engine, which is
+    /// none.
     pub terminal: Option<TerminalMode>,
-    /// Ends the execution after so many milliseconds without output. Default: `idle_timeout_ms` of the engine, which is none.
+    /// The longest time without output, in ms; then the execution is ended. Default: `idle_timeout_ms` of the engine, which is none.
     pub idle_timeout_ms: Option<u64>,
-    /// Milliseconds between the stop signal and SIGKILL. Default: `kill_grace_ms` of the engine.
+    /// The grace period between the stop signal and SIGKILL, in ms. Default: `kill_grace_ms` of the engine.
     pub kill_grace_ms: Option<u64>,
-    /// The signal that asks the tree to end. Default: `stop_signal` of the engine.
+    /// The signal that requests the processes of the tree to end. Default: `stop_signal` of the engine.
     pub stop_signal: Option<StopSignal>,
-    /// Which members get that signal first. Default: `stop_order` of the engine.
+    /// The order in which the processes of the tree get that signal. Default: `stop_order` of the engine.
     pub stop_order: Option<StopOrder>,
-    /// Whether a child that opts out (`ESCHER_EXECUTION_ID=detached`, in a session of its own) is left alone when the tree is
-    /// ended. Default: `allow_detached` of the engine.
+    /// Whether a descendant that opts out (`ESCHER_EXECUTION_ID=detached`, in a session of its own) keeps running when the tree is ended.
+    /// Default: `allow_detached` of the engine.
     pub allow_detached: Option<bool>,
-    /// Whether standard error goes into standard output's pipe, so that the order between them is exact. Default: `merge_output` of
-    /// the engine, which is false.
+    /// Whether standard error is written to the pipe of standard output, so that the order between them is exact. Default: `merge_output`
+    /// of the engine, which is false.
     pub merge_output: Option<bool>,
     /// Whether output lines become events. Default: `stream_output` of the engine.
     pub stream_output: Option<bool>,
-    /// Whether an unfinished line is shown after 200 ms of silence, or each line only when it is complete. Default: `lines` of the
-    /// engine.
+    /// The time at which a line becomes an event: an unfinished line after 200 ms without output, or each line only when it is complete.
+    /// Default: `lines` of the engine.
     pub lines: Option<LineMode>,
-    /// Bytes of output kept in memory for each stream, at most 256 MiB. Default: `max_output_size_bytes` of the engine.
+    /// The most output that is kept in memory for each stream, in bytes, at most 256 MiB. Default: `max_output_size_bytes` of the engine.
     pub max_output_size_bytes: Option<usize>,
-    /// What happens to output above that. Default: `oversized_output_strategy` of the engine.
+    /// The action on output above `max_output_size_bytes`. Default: `oversized_output_strategy` of the engine.
     pub oversized_output_strategy: Option<OversizedOutputStrategy>,
-    /// Which part of too much output is kept. Default: `truncate_keep` of the engine.
+    /// The part of the output that is kept above the limit. Default: `truncate_keep` of the engine.
     pub truncate_keep: Option<TruncateKeep>,
-    /// How long an output pipe may be silent after the command has exited, in ms; at most 2 s in all. Default: `drain_timeout_ms` of
-    /// the engine.
+    /// The longest time without output on an output pipe after the command has exited, in ms; then the engine stops reading. The drain
+    /// takes at most 2 s in total. Default: `drain_timeout_ms` of the engine.
     pub drain_timeout_ms: Option<u64>,
-    /// Which of the host's variables the child starts with. Default: `inherit_env` of the engine.
+    /// The set of the host's variables that the child inherits. Default: `inherit_env` of the engine.
     pub inherit_env: Option<InheritEnv>,
-    /// Globs of names that are inherited on top of `inherit_env`.
+    /// Globs of the names of variables that are inherited in addition to `inherit_env`. They are added to `env_allow` of the engine.
     pub env_allow: Vec<String>,
-    /// Globs of names that are removed last, and that a request may not set.
+    /// Globs of the names of variables that are removed last, and that a request may not set. They are added to `env_deny` of the engine.
     pub env_deny: Vec<String>,
-    /// Strings that are masked in whatever leaves the engine, besides those of the engine's configuration. At least 6 bytes each.
+    /// Strings that are masked in all data that leaves the engine. They are added to `secrets` of the engine. Each has at least 6 bytes.
     pub secrets: Vec<Secret>,
-    /// Whether the values of variables that look secret are masked too. Default: `mask_env_secrets` of the engine.
+    /// Whether the values of variables named by `env_secret_patterns` are masked too. Default: `mask_env_secrets` of the engine.
     pub mask_env_secrets: Option<bool>,
-    /// What becomes of background processes that outlive their command. Default: `leftovers` of the engine, which leaves them alone.
+    /// The treatment of background processes that outlive their command. Default: `leftovers` of the engine, with which they keep running.
     pub leftovers: Option<Leftovers>,
-    /// What the system limits for the processes of the command, in the place of all `limits` of the engine. Default: these.
+    /// The resource limits of the processes of the command. They replace all `limits` of the engine, which are the default.
     pub limits: Option<ResourceLimits>,
-    /// Higher starts first among the queued. Default: 0.
+    /// The priority in the queue: executions with a higher one start first. Default: 0.
     pub priority: i32,
-    /// Names of groups, 64 at most, of 1 to 256 bytes each: at most so many executions of a group run at once as `group_limits` of the engine
-    /// has for it, in the place of all `groups` of the engine. Default: these.
+    /// The names of the groups of the execution, 64 at most, of 1 to 256 bytes each. `group_limits` of the engine has the most executions
+    /// of a group that run at once. The names replace all `groups` of the engine, which are the default.
     pub groups: Option<Vec<String>>,
-    /// Runs the command again when it fails. `Retry::new(1)` does not. Default: `retry` of the engine, which is none.
+    /// The conditions under which the command is run again when it fails; `Retry::new(1)` allows no further attempt. Default: `retry` of
+    /// the engine, which is none.
     pub retry: Option<Retry>,
-    /// The type in which JavaScript gets the output. Default: `encoding` of the engine.
+    /// The type of output in JavaScript. Default: `encoding` of the engine.
     pub encoding: Option<Encoding>,
-    /// Ends the execution when it is cancelled (reason `aborted`). Default: nothing does.
+    /// The token that ends the execution (reason `aborted`) when it is cancelled. Default: none.
     pub signal: Option<CancellationToken>,
-    /// The host's variables at the time of the call. Default: `host_env` of the engine, which is this process's own.
+    /// The variables from which the child inherits. Default: `host_env` of the engine, which is the environment of this process at the
+    /// call.
     pub host_env: Option<EnvSnapshot>,
 }
 

@@ -1,27 +1,27 @@
-//! The options for the kept output, and for its lines.
+//! Defines the options for the kept output, and for its lines.
 
 use super::words;
 
 words! {
-    /// What happens to output above the cap.
+    /// The action on output above the limit.
     #[derive(Default)]
     #[non_exhaustive]
     pub enum OversizedOutputStrategy {
-        /// Keep a part, with a marker that gives the number of missing bytes.
+        /// A part of the output is kept, with a marker that has the number of missing bytes.
         #[default]
         #[serde(alias = "TruncateWithWarning")]
         TruncateWithWarning = "truncate_with_warning",
-        /// End the execution with `OUTPUT_SIZE_EXCEEDED`.
+        /// The execution is ended with `OUTPUT_SIZE_EXCEEDED`.
         #[serde(alias = "FailExecution")]
         FailExecution = "fail_execution",
-        /// Keep a part, and all of it in a file that goes with the record.
+        /// A part of the output is kept in memory, and all of it in a file, which is removed with the record.
         #[serde(alias = "StreamToFile")]
         StreamToFile = "stream_to_file",
     }
 }
 
 words! {
-    /// Which part of too much output is kept.
+    /// The part of the output that is kept above the limit.
     #[derive(Default)]
     #[non_exhaustive]
     pub enum TruncateKeep {
@@ -29,21 +29,21 @@ words! {
         Head = "head",
         /// The last bytes.
         Tail = "tail",
-        /// Half of the cap from either end.
+        /// Half of the limit from each end.
         #[default]
         Both = "both",
     }
 }
 
 words! {
-    /// When a line becomes an event.
+    /// The time at which a line becomes an event.
     #[derive(Default)]
     #[non_exhaustive]
     pub enum LineMode {
-        /// What there is of an unfinished line after 200 ms of silence, and its rest later.
+        /// An unfinished line is emitted after 200 ms without output, and the rest of it later.
         #[default]
         Pieces = "pieces",
-        /// A line when it is complete. Only one above `max_line_bytes` comes in pieces.
+        /// A line is emitted when it is complete. Only a line above `max_line_bytes` comes in pieces.
         Whole = "whole",
     }
 }

@@ -1,4 +1,4 @@
-//! Plans: several commands that are run as one unit.
+//! Defines plans: several commands that are run as one unit.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,17 +17,17 @@ use super::{ExecutionMetadata, ExecutionOptions, ExecutionRequest, ExecutionResu
 pub enum ExecutionStrategy {
     /// The commands run one after the other.
     Serial {
-        /// Whether a step that does not complete is the last one. Default on the wire: true.
+        /// Whether the plan stops after a step that does not complete. Default on the wire: true.
         #[serde(default = "enabled", deserialize_with = "absent::or_true")]
         stop_on_error: bool,
     },
     /// All commands run at the same time.
     Parallel {
-        /// The most commands of this plan that run at once, 1 or more. Default: as many as the engine has slots.
+        /// The most commands of this plan that run at once, 1 or more. Default: the number of the engine's slots.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_concurrency: Option<usize>,
     },
-    /// Each command runs as soon as those that it depends on have completed.
+    /// Each command runs as soon as the commands on which it depends have completed.
     DependencyGraph {
         /// The indexes of the steps that must complete before a step, by the index of that step.
         #[serde(default, deserialize_with = "indexes")]
@@ -49,28 +49,28 @@ fn indexes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<usize, 
     texts.into_iter().map(index).collect()
 }
 
-/// A small set of commands and the order between them. A *step* is a command by its index.
+/// A small set of commands and the order between them. A *step* is one command of the plan, identified by its index.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(transform = super::request::remove_default_id))]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionPlan {
-    /// Names the plan; generated when the wire form has none.
+    /// The id of the plan. If the wire form has none, a new one is generated.
     #[serde(default = "Uuid::new_v4", deserialize_with = "absent::or_fresh")]
     pub id: Uuid,
-    /// What it is for, in the words of people.
+    /// The purpose of the plan, for people.
     pub description: String,
     /// The order in which the commands run.
     pub strategy: ExecutionStrategy,
     /// The commands, 1 to 100 000.
     pub commands: Vec<ExecutionRequest>,
-    /// Data of the caller, which the result has too.
+    /// The caller's data, which the result has too.
     #[serde(default, deserialize_with = "absent::or_default")]
     pub metadata: ExecutionMetadata,
 }
 
 impl ExecutionPlan {
-    /// A plan with a fresh id.
+    /// Creates a plan with a new id.
     #[must_use]
     pub fn new(
         description: impl Into<String>,
@@ -88,15 +88,16 @@ impl ExecutionPlan {
 }
 
 words! {
-    /// After which ends of its dependencies a step of a plan runs. In a serial plan these are all steps before it.
+    /// The condition on the outcomes of its dependencies under which a step of a plan runs. In a serial plan the dependencies are all steps
+    /// before it.
     #[derive(Default)]
     pub enum When {
-        /// When all of them completed, or all the same where the plan goes on after failures.
+        /// The step runs when all of them completed, and, if the plan continues after failures, whatever their outcome is.
         #[default]
         Success = "success",
-        /// When at least one of them did not complete. Else it is skipped, which does not count as a failure of the plan.
+        /// The step runs when at least one of them did not complete. Else it is skipped, which does not count as a failure of the plan.
         Failure = "failure",
-        /// However they ended; also after the plan was cancelled, aborted or out of time, and not after a shutdown.
+        /// The step runs whatever their outcome is, also after a cancel, an abort or the deadline of the plan, but not after a shutdown.
         Always = "always",
     }
 }
@@ -108,33 +109,33 @@ impl When {
     }
 }
 
-/// How this host runs a plan.
+/// The options with which this host runs a plan.
 #[derive(Debug, Clone, Default)]
 pub struct PlanOptions {
-    /// How each step runs that has no options of its own. Its `signal` ends the whole plan (reason `aborted`).
+    /// The options of each step that has no options of its own. The `signal` ends the whole plan (reason `aborted`).
     pub options: ExecutionOptions,
-    /// A step that does not complete keeps no other from running. Default: false.
+    /// Whether the other steps run although a step did not complete. Default: false.
     pub continue_on_error: bool,
-    /// Ends the plan after so many milliseconds. Default: never.
+    /// The longest time of the plan, in ms; then it is ended with the status `timeout`. Default: no deadline.
     pub deadline_ms: Option<u64>,
-    /// How single steps run, by their index: in place of `options`.
+    /// The options of single steps, by index. They replace `options`.
     pub steps: BTreeMap<usize, ExecutionOptions>,
-    /// When single steps run, by their index. Default: [`When::Success`].
+    /// The conditions under which single steps run, by index. Default: [`When::Success`].
     pub when: BTreeMap<usize, When>,
 }
 
 words! {
-    /// How a step of a plan ended.
+    /// The final status of a step of a plan.
     pub enum StepStatus {
-        /// Exited with code 0.
+        /// The command exited with code 0.
         Completed = "completed",
-        /// Exited otherwise, or the engine could not do its part.
+        /// The command ended in another way, or the engine could not run it as requested.
         Failed = "failed",
         /// Ended on request.
         Cancelled = "cancelled",
-        /// Ended because a time was up.
+        /// The execution was ended because a timeout was reached.
         Timeout = "timeout",
-        /// Never began.
+        /// The step never began.
         Skipped = "skipped",
     }
 }
@@ -151,14 +152,14 @@ impl From<ExecutionStatus> for StepStatus {
 }
 
 words! {
-    /// Why a step never began.
+    /// The reason why a step never began.
     #[non_exhaustive]
     pub enum SkipReason {
         /// A step that it depends on did not complete.
         Dependency = "dependency",
         /// A step before it did not complete, and the plan stops on errors.
         StopOnError = "stop_on_error",
-        /// All steps that it depends on completed, and it is to run when one did not.
+        /// All steps that it depends on completed, and the condition of the step is `failure`.
         NoFailure = "no_failure",
         /// The plan was cancelled.
         Cancelled = "cancelled",
@@ -168,7 +169,7 @@ words! {
         Deadline = "deadline",
         /// The engine was shut down.
         Shutdown = "shutdown",
-        /// Its id was taken by another execution after the plan was accepted.
+        /// Another execution took the id of the step after the plan was accepted.
         DuplicateId = "duplicate_id",
     }
 }
@@ -178,33 +179,33 @@ words! {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SkippedStep {
-    /// Which step.
+    /// The index of the step, which is that of its command.
     pub index: usize,
-    /// Why.
+    /// The reason why the step never began.
     pub reason: SkipReason,
-    /// The step that did not complete, for [`SkipReason::Dependency`] and [`SkipReason::StopOnError`].
+    /// The index of the step that did not complete, for [`SkipReason::Dependency`] and [`SkipReason::StopOnError`]; else `None`.
     pub because: Option<usize>,
 }
 
-/// A step of a plan that is over.
+/// A step of a plan that has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PlanStep {
-    /// The place of the step in the plan.
+    /// The index of the step, which is that of its command.
     pub index: usize,
-    /// The id of its execution, which has a record unless the step was skipped.
+    /// The id of the step's execution, which has a record unless the step was skipped.
     pub id: Uuid,
-    /// `metadata.label` of its request, else the command as a person would type it, at most 200 characters.
+    /// The name of the step: `metadata.label` of its request, else the command as a person would type it, at most 200 characters.
     pub name: String,
-    /// How it ended.
+    /// The final status of the step.
     pub status: StepStatus,
-    /// The steps that it waited for.
+    /// The indexes of the steps for which it waited.
     pub depends_on: Vec<usize>,
-    /// After which ends of these it was to run. On the wire it is absent when it is `success`.
+    /// The condition on the outcomes of those steps. On the wire it is absent when it is `success`.
     #[serde(default, skip_serializing_if = "When::is_success")]
     pub when: When,
-    /// The variables that are outputs of other steps, by name. On the wire it is absent when there are none.
+    /// The variables whose values are outputs of other steps, by name. On the wire the field is absent when there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<StepInput>,
 }
@@ -226,24 +227,24 @@ impl StepInput {
     }
 }
 
-/// How many steps of a plan ended in which way.
+/// The numbers of steps of a plan by their final status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PlanStats {
-    /// Steps in all.
+    /// The number of all steps.
     pub total: usize,
-    /// Exited with 0.
+    /// The number of steps with the status `completed`.
     pub completed: usize,
-    /// Failed.
+    /// The number of steps with the status `failed`.
     pub failed: usize,
     /// Ended on request.
     pub cancelled: usize,
-    /// Out of time.
+    /// The number of steps with the status `timeout`.
     pub timeout: usize,
-    /// Never begun.
+    /// The number of steps that never began.
     pub skipped: usize,
-    /// Attempts beyond the first of each step.
+    /// The number of attempts beyond the first one of each step.
     pub retries: usize,
 }
 
@@ -252,9 +253,10 @@ pub struct PlanStats {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PlanExecutionResult {
-    /// Names the plan.
+    /// The id of the plan.
     pub plan_id: Uuid,
-    /// `completed` when every step completed, apart from those that were skipped since there was no failure; `cancelled` or `timeout` when the plan was ended; else `failed`.
+    /// The final status: `completed` when every step completed, apart from steps that were skipped because there was no failure;
+    /// `cancelled` or `timeout` when the plan was ended; else `failed`.
     pub status: ExecutionStatus,
     /// Whether the status is `completed`.
     pub success: bool,
@@ -262,17 +264,17 @@ pub struct PlanExecutionResult {
     pub description: String,
     /// The results of the steps that began, in the order of their indexes.
     pub results: Vec<Arc<ExecutionResult>>,
-    /// All steps, by index.
+    /// The steps of the plan, in the order of their indexes.
     pub steps: Vec<PlanStep>,
     /// The steps that never began, in the order of their indexes.
     pub skipped: Vec<SkippedStep>,
-    /// How many ended in which way.
+    /// The numbers of steps by their final status.
     pub stats: PlanStats,
-    /// Milliseconds from acceptance to the end, on a monotonic clock.
+    /// The time from acceptance to the end, in ms, on a monotonic clock.
     pub total_duration_ms: f64,
-    /// When it was accepted.
+    /// The time of acceptance.
     pub started_at: DateTime<Utc>,
-    /// When it was over.
+    /// The time at which the last step ended.
     pub completed_at: DateTime<Utc>,
     /// The value in the plan.
     pub metadata: ExecutionMetadata,
@@ -292,7 +294,7 @@ impl PlanExecutionResult {
         }
     }
 
-    /// The bytes that it takes in memory, the results of its steps included.
+    /// Returns the number of bytes that the result takes in memory, the results of its steps included.
     pub(crate) fn kept_bytes(&self) -> u64 {
         let steps =
             self.steps.iter().map(|step| size_of_val(step) + step.name.len() + size_of_val(&step.depends_on[..]));

@@ -1,4 +1,4 @@
-//! The request for an execution.
+//! Defines the request for an execution.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ use super::{Command, absent};
 /// The value in [`ExecutionRequest::env`] that removes an inherited variable; on the wire it is `null`. No environment can hold it.
 pub const UNSET: &str = "\0";
 
-/// Begins the value of a variable that is the output of a step; on the wire it is `{ "from": step }`.
+/// The start of the value of a variable that is the output of a step; on the wire it is `{ "from": step }`.
 const OUTPUT_OF: &str = "\0output of ";
 
-/// The value in [`ExecutionRequest::env`] of a step of a plan that is the trimmed standard output of another step, by its index or its
-/// id. The step depends on that one.
+/// Returns the value in [`ExecutionRequest::env`] of a step of a plan that stands for the trimmed standard output of another step, given by
+/// its index or its id. The step then depends on that one.
 ///
 /// ```
 /// # use execution_engine::{Command, ExecutionRequest, output_of};
@@ -26,37 +26,39 @@ pub fn output_of(step: impl std::fmt::Display) -> String {
     format!("{OUTPUT_OF}{step}")
 }
 
-/// The step of which a variable is to be the output.
+/// Returns the step whose output is the value of a variable; `None` for any other value.
 pub(crate) fn step_of_output(value: &str) -> Option<&str> {
     value.strip_prefix(OUTPUT_OF)
 }
 
-/// One command to execute, with what belongs to it.
+/// A request: the command to run and the data about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(transform = remove_default_id))]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionRequest {
-    /// Names the execution; generated when the wire form has none.
+    /// The id of the execution. If the wire form has none, a new one is generated.
     #[serde(default = "Uuid::new_v4", deserialize_with = "absent::or_fresh")]
     pub id: Uuid,
-    /// What to run.
+    /// The command to run.
     pub command: Command,
-    /// Variables on top of what `inherit_env` gives. [`UNSET`] removes one that would be inherited.
+    /// Environment variables that are added to those that `inherit_env` selects. [`UNSET`] removes a variable that would be inherited.
     #[serde(default, skip_serializing_if = "HashMap::is_empty", with = "variables")]
     #[cfg_attr(feature = "schema", schemars(with = "HashMap<String, Option<String>>"))]
     pub env: HashMap<String, String>,
-    /// Where to run. Default: the host's working directory when the request is accepted, at which a relative path starts too.
+    /// The working directory of the command. A relative path is resolved against the host's working directory when the request is accepted,
+    /// which is the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<PathBuf>,
-    /// Milliseconds from the attempt to spawn to the end. Default: `default_timeout_ms` of the engine.
+    /// The timeout from the attempt to spawn to the end, in ms. Default: `default_timeout_ms` of the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// An absolute path for a log, besides the one in `log_dir`: a new file for this user only, or a plain file of this user that
-    /// is appended to. Links, pipes and devices are refused with `LOG_FAILED`. It stays when the record is removed. Default: none.
+    /// The file of an additional log, besides the one in `log_dir`: an absolute path. The engine creates the file for this user only, or
+    /// appends to an existing regular file of this user. Links, pipes and devices are refused with `LOG_FAILED`. The file stays when the
+    /// record is removed. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_log_path: Option<PathBuf>,
-    /// Data of the caller, which the result has too.
+    /// The caller's data, which the result has too.
     #[serde(default, deserialize_with = "absent::or_default")]
     pub metadata: ExecutionMetadata,
 }
@@ -118,7 +120,7 @@ mod variables {
     }
 }
 
-/// A schema has the default of a field; that of the id is another one each time.
+/// Removes the default of the id from the schema, since it differs each time.
 #[cfg(feature = "schema")]
 pub(super) fn remove_default_id(schema: &mut schemars::Schema) {
     if let Some(id) = schema.pointer_mut("/properties/id").and_then(serde_json::Value::as_object_mut) {
@@ -126,8 +128,8 @@ pub(super) fn remove_default_id(schema: &mut schemars::Schema) {
     }
 }
 
-/// Data of the caller, which the result has too. The engine keeps all of it; listings show and filter by `label` and `source`
-/// and show `conversation_id`; the steps of a plan are named by their `label`.
+/// The caller's data, which the result has too. The engine keeps all of it. Listings show `label`, `source` and `conversation_id` and
+/// filter by `label` and `source`; the `label` is the name of a step of a plan.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionMetadata {
@@ -140,16 +142,16 @@ pub struct ExecutionMetadata {
     /// A short name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Free tags.
+    /// Tags, which the engine does not interpret.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "absent::or_default")]
     pub tags: Vec<String>,
-    /// Any other JSON.
+    /// Any other data that the caller keeps with the execution.
     #[serde(flatten)]
     pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
 impl ExecutionMetadata {
-    /// The bytes that it takes in memory.
+    /// Returns the number of bytes that the data takes in memory.
     pub(crate) fn kept_bytes(&self) -> usize {
         let texts = [&self.source, &self.conversation_id, &self.label].into_iter().flatten().map(String::len);
         let tags = self.tags.iter().map(|tag| size_of::<String>() + tag.len());
@@ -161,7 +163,7 @@ fn entries(map: &serde_json::Map<String, serde_json::Value>) -> usize {
     map.iter().map(|(key, value)| size_of::<String>() + key.len() + size_of_val(value) + beyond(value)).sum()
 }
 
-/// What a value takes beside itself.
+/// Returns the number of bytes that a value takes on the heap.
 fn beyond(value: &serde_json::Value) -> usize {
     match value {
         serde_json::Value::String(text) => text.len(),

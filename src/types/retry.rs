@@ -1,11 +1,11 @@
-//! Another try.
+//! Defines the conditions under which a failed command is run again.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{ErrorInfo, ExecutionStatus, Reason, absent};
 
-/// Which ends of an attempt are followed by another one.
+/// The kind of failure after which a command is run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -15,7 +15,7 @@ pub enum RetryOn {
     Exit,
     /// A signal that the engine did not send.
     Signal,
-    /// `timeout_ms` or `idle_timeout_ms`.
+    /// A timeout: `timeout_ms` or `idle_timeout_ms`.
     Timeout,
     /// The command could not be started.
     Spawn,
@@ -24,7 +24,7 @@ pub enum RetryOn {
     Code(i32),
 }
 
-/// What output is searched for. As data it is the text, or `{ "regex": "…" }`.
+/// A pattern for output. As data it is the text, or `{ "regex": "…" }`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -32,12 +32,12 @@ pub enum RetryOn {
 pub enum OutputPattern {
     /// A regular expression in the syntax of the crate `regex-lite`, such as `(?i)rate.?limit`. `\d`, `\w`, `\s` and `\b` mean ASCII.
     Regex(String),
-    /// This text, as it is.
+    /// A text that is matched literally.
     #[serde(untagged)]
     Literal(String),
 }
 
-/// Such an expression may take for ever.
+/// The problem of an expression whose match might never end.
 pub(crate) const NO_LOOK_AROUND: &str = "it is a regular expression with look-around or a back-reference, which are not supported: \
      leave these out, or give several patterns";
 
@@ -50,29 +50,30 @@ pub(crate) const TOO_LONG: &str =
     "it is a regular expression of more than 16 KiB: use a shorter one, or give several patterns";
 
 impl OutputPattern {
-    /// A regular expression.
+    /// Creates a pattern from a regular expression.
     #[must_use]
     pub fn regex(pattern: impl Into<String>) -> Self {
         Self::Regex(pattern.into())
     }
 }
 
-/// The text itself.
+/// Creates a pattern that is matched literally.
 impl<T: Into<String>> From<T> for OutputPattern {
     fn from(text: T) -> Self {
         Self::Literal(text.into())
     }
 }
 
-/// When a failed command is run again. A cancel, an abort, a shutdown and the end of a plan always end it for good.
+/// The conditions under which a failed command is run again. After a cancel, an abort, a shutdown or the end of a plan there is no further
+/// attempt.
 ///
-/// The pause before the next attempt doubles each time, from `backoff_ms` up to `max_backoff_ms`; a random half of it is
-/// taken off, so that many that failed together do not come back together.
+/// The pause before the next attempt doubles with each failure, from `backoff_ms` up to `max_backoff_ms`. Each pause is shortened by a
+/// random amount of up to one half, so that commands that failed at the same time are not retried at the same time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
-    /// Runs in all, the first one included: 1 to 1 000.
+    /// The most runs, the first one included: 1 to 1 000.
     pub attempts: u32,
     /// The longest pause after the first failure, in ms. Default: 1 000.
     #[serde(default = "first_backoff_ms", deserialize_with = "read_first_backoff")]
@@ -80,17 +81,17 @@ pub struct Retry {
     /// The longest pause, in ms. Default: 30 000.
     #[serde(default = "longest_backoff_ms", deserialize_with = "read_longest_backoff")]
     pub max_backoff_ms: u64,
-    /// What is retried. Default: exit, signal, timeout and spawn.
+    /// The failures that are retried. Default: exit, signal, timeout and spawn.
     #[serde(default = "every_failure", deserialize_with = "read_failures")]
     pub on: Vec<RetryOn>,
-    /// Retries only a failure of a command whose output, in the last 64 KiB of either stream, has one of these. Default: empty, which
-    /// is any failure. A command that never ran has no output.
+    /// Patterns of the output: a failure is retried only if one of them matches in the last 64 KiB of either stream. A command that never
+    /// ran has no output. Default: empty, so that any failure is retried.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "absent::or_default")]
     pub on_output: Vec<OutputPattern>,
 }
 
 impl Retry {
-    /// Allows so many runs in all; the other values are the defaults.
+    /// Creates conditions that allow this number of runs in total, with the defaults for the other fields.
     #[must_use]
     pub fn new(attempts: u32) -> Self {
         Self {
@@ -127,30 +128,30 @@ fn every_failure() -> Vec<RetryOn> {
     vec![RetryOn::Exit, RetryOn::Signal, RetryOn::Timeout, RetryOn::Spawn]
 }
 
-/// An attempt that failed and was followed by another one.
+/// A failed attempt that was followed by another one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct FailedAttempt {
-    /// Which one it was, from 1.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// How it ended: `failed` or `timeout`.
+    /// The final status: `failed` or `timeout`.
     pub status: ExecutionStatus,
     /// The exit code; `None` when a signal ended the command or it never ran.
     pub exit_code: Option<i32>,
-    /// The name of the signal that ended it.
+    /// The name of the signal that ended the command; else `None`.
     pub signal: Option<String>,
-    /// Why it ended.
+    /// The reason why the attempt ended.
     pub reason: Option<Reason>,
-    /// Set when it could not be started.
+    /// The error; `None` unless the command could not be started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorInfo>,
-    /// When it was spawned.
+    /// The time of the spawn; the time of acceptance if the command was never spawned.
     pub started_at: DateTime<Utc>,
-    /// Milliseconds that it waited for a slot.
+    /// The time that the attempt waited for a slot, in ms.
     pub queued_ms: f64,
-    /// Milliseconds from spawn to the end.
+    /// The time from spawn to the end, in ms.
     pub duration_ms: f64,
-    /// Milliseconds of the pause after it.
+    /// The pause after the attempt, in ms.
     pub delay_ms: u64,
 }

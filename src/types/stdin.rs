@@ -1,22 +1,22 @@
-//! The input that a child reads.
+//! Defines the standard input of a child.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Semaphore, SetOnce};
 
-/// What the child reads.
+/// The standard input of a child.
 #[derive(Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Stdin {
-    /// Nothing: end of file at once.
+    /// Empty: the child reads end of file at once.
     #[default]
     Empty,
     /// These bytes, then end of file. A child that does not read them is not an error.
     Bytes(Vec<u8>),
-    /// What a [`StdinWriter`] gives, as the child reads it, then end of file.
+    /// The chunks of a [`StdinWriter`], at the pace at which the child reads, then end of file.
     Stream(StdinStream),
-    /// What [`ExecutionEngine::write`](crate::ExecutionEngine::write) gives while the command runs, until
+    /// The data of [`ExecutionEngine::write`](crate::ExecutionEngine::write) while the command runs, until
     /// [`ExecutionEngine::end_input`](crate::ExecutionEngine::end_input).
     Open,
     /// The host's own standard input.
@@ -59,8 +59,8 @@ impl std::fmt::Debug for Stdin {
     }
 }
 
-/// The child's end of a [`StdinStream::channel`]. It can be read once: of several executions with a clone of it, the first
-/// to start has it and the others read nothing.
+/// The child's end of a [`StdinStream::channel`]. It can be read once: of several executions with a clone of it, the first one to start
+/// reads it, and the others read end of file at once.
 #[derive(Debug, Clone)]
 pub struct StdinStream(Arc<Mutex<Option<StdinReader>>>);
 
@@ -73,7 +73,7 @@ impl PartialEq for StdinStream {
 impl Eq for StdinStream {}
 
 impl StdinStream {
-    /// A writer and the input for [`ExecutionOptions::stdin`](super::ExecutionOptions::stdin) that gives what is written.
+    /// Creates a writer, and the input for [`ExecutionOptions::stdin`](super::ExecutionOptions::stdin) that has the written data.
     ///
     /// ```
     /// # #[tokio::main] async fn main() -> execution_engine::Result<()> {
@@ -101,19 +101,19 @@ impl StdinStream {
         (writer, Stdin::Stream(Self(Arc::new(Mutex::new(Some(reader))))))
     }
 
-    /// The reader, for the first caller.
+    /// Returns the reader to the first caller, and `None` to the others.
     pub(crate) fn take(&self) -> Option<StdinReader> {
         // Nothing can panic while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// There is no reader any more: the child has closed its input or has ended, or it never ran.
+/// The error of a write without a reader: the child has closed its input or has ended, or it never ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the command does not read its input any more")]
 pub struct StdinClosed;
 
-/// Writes what a child reads. Dropping it is the end of the file.
+/// The writer of a child's standard input. Dropping it ends the input.
 #[derive(Debug)]
 pub struct StdinWriter {
     /// Bounded by the number of requested chunks.
@@ -123,20 +123,20 @@ pub struct StdinWriter {
 }
 
 impl StdinWriter {
-    /// Waits until the child has taken what was written before into its pipe, and hands over the next bytes. So no more than
-    /// the bytes of one call are in transit, besides what the pipe holds. Cancel-safe: cancelled, it has handed over nothing.
+    /// Waits until the pipe has accepted the bytes of the previous call, and passes on the next bytes. Apart from the content of the pipe,
+    /// no more than the bytes of one call are in transit. Cancel-safe: a cancelled call has passed on nothing.
     ///
     /// # Errors
-    /// When there is no reader any more. That ends no execution: a command need not read its input.
+    /// [`StdinClosed`] when there is no reader. It ends no execution: a command need not read its input.
     pub async fn write(&mut self, bytes: impl Into<Vec<u8>>) -> Result<(), StdinClosed> {
         self.wanted.next().await?;
         self.hand_over(bytes.into());
         Ok(())
     }
 
-    /// Ends the execution because there is no more input although there should be: a command must not take the part that
-    /// it got for the whole. It is `cancelled` with the reason `aborted`, and its error has this message. One that does not
-    /// read its input any more is not touched.
+    /// Ends the execution because the input failed before its end: a command must not process incomplete input as if it were complete. The
+    /// status is `cancelled`, the reason is `aborted`, and the error has this message. An execution whose command no longer reads its input
+    /// continues.
     pub fn fail(self, message: impl Into<String>) {
         self.fail_as("options.stdin", &message.into());
     }
@@ -147,7 +147,7 @@ impl StdinWriter {
         let _ = self.failure.set(format!("{field}: it broke off ({message})"));
     }
 
-    /// Waits until there is no reader any more. Cancel-safe.
+    /// Waits until there is no reader. Cancel-safe.
     pub async fn closed(&self) {
         self.chunks.closed().await;
     }

@@ -1,4 +1,4 @@
-//! The terminal of a command.
+//! Defines the terminal of a command.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -9,11 +9,11 @@ use super::absent;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct TerminalSize {
-    /// How many characters a line has.
+    /// The number of characters in a line.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     #[serde(deserialize_with = "read_columns")]
     pub columns: u16,
-    /// How many lines there are.
+    /// The number of lines.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     #[serde(deserialize_with = "read_rows")]
     pub rows: u16,
@@ -28,7 +28,7 @@ fn read_rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error
 }
 
 impl TerminalSize {
-    /// A size of so many columns and rows.
+    /// Creates a size from the numbers of columns and rows.
     #[must_use]
     pub const fn new(columns: u16, rows: u16) -> Self {
         Self { columns, rows }
@@ -41,7 +41,7 @@ impl Default for TerminalSize {
     }
 }
 
-/// Whether a command has a terminal of its own. As data it is `false`, `true` (80 × 24), or an object with `columns` and `rows`.
+/// The terminal of a command. As data it is `false` for none, `true` for one of 80 × 24 characters, or an object with `columns` and `rows`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum TerminalMode {
@@ -53,7 +53,7 @@ pub enum TerminalMode {
 }
 
 impl TerminalMode {
-    /// The size of the terminal, if there is one.
+    /// Returns the size of the terminal, if there is one.
     #[must_use]
     pub const fn size(self) -> Option<TerminalSize> {
         match self {
@@ -69,14 +69,14 @@ impl From<TerminalSize> for TerminalMode {
     }
 }
 
-/// `true` is a terminal of the usual size.
+/// Converts `true` into a terminal of 80 × 24 characters, and `false` into none.
 impl From<bool> for TerminalMode {
     fn from(is_wanted: bool) -> Self {
         if is_wanted { Self::Sized(TerminalSize::default()) } else { Self::None }
     }
 }
 
-/// What stands for it in data.
+/// The form of a terminal mode in data.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]

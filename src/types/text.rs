@@ -1,4 +1,4 @@
-//! Captured output: bytes that read as text.
+//! Defines captured output: bytes that can be read as text.
 
 use std::fmt;
 use std::ops::Deref;
@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Encoding;
 
-/// What a command wrote. It reads as a `&str`; bytes that are not UTF-8 read as U+FFFD and stay as they were in [`Text::raw`].
+/// The output of a command. It dereferences to a `&str`, in which bytes that are not UTF-8 are U+FFFD; [`Text::raw`] returns the bytes as
+/// they were written.
 #[derive(Default)]
 pub struct Text {
     bytes: Vec<u8>,
@@ -18,7 +19,7 @@ pub struct Text {
 }
 
 impl Text {
-    /// Output that its host wants as text or as bytes.
+    /// Creates a text from bytes, with its type in JavaScript.
     #[must_use]
     pub fn new(mut bytes: Vec<u8>, encoding: Encoding) -> Self {
         // Memory that was taken for more output would be kept with it.
@@ -28,25 +29,25 @@ impl Text {
         Self { bytes, encoding, lossy: OnceLock::new() }
     }
 
-    /// The type in which JavaScript gets the text. In Rust it can be read as both.
+    /// Returns the type of the text in JavaScript. In Rust it can be read as both.
     #[must_use]
     pub fn encoding(&self) -> Encoding {
         self.encoding
     }
 
-    /// The bytes as they were written.
+    /// Returns the bytes as they were written.
     #[must_use]
     pub fn raw(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The text; invalid bytes are U+FFFD. Nothing is kept, as opposed to [`Text::as_str`].
+    /// Returns the text, in which bytes that are not UTF-8 are U+FFFD. Unlike [`Text::as_str`], it keeps no copy.
     #[cfg(feature = "node")]
     pub(crate) fn decode(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.bytes)
     }
 
-    /// The text; invalid bytes are U+FFFD.
+    /// Returns the text, in which bytes that are not UTF-8 are U+FFFD.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match std::str::from_utf8(&self.bytes) {
@@ -98,7 +99,7 @@ impl fmt::Display for Text {
     }
 }
 
-/// How many bytes there are, and none of them: a debug text ends in logs, and output can be private, and large.
+/// Shows the number of bytes only: a debug text ends up in logs, and output can be private and large.
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<{} bytes>", self.bytes.len())
@@ -143,7 +144,7 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// The text crosses as a string.
+/// Describes the text as a string.
 #[cfg(feature = "schema")]
 impl schemars::JsonSchema for Text {
     fn inline_schema() -> bool {
