@@ -1,4 +1,4 @@
-//! The Node.js addon: convert, call, convert. What JavaScript users see is the facade in `lib/`.
+//! The Node.js addon: each method converts, calls, and converts. The public JavaScript API is the facade in `lib/`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,14 +39,14 @@ mod teardown;
 
 type Result<T> = std::result::Result<T, Thrown>;
 
-/// The version that the addon was built as: the facade refuses any other than its own.
+/// The version of the addon. The facade refuses any version other than its own.
 #[napi]
 #[must_use]
 pub(crate) fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
-/// An engine and the outbox of its events.
+/// An engine and the queue of its events.
 #[napi]
 pub struct NativeEngine {
     engine: Arc<ExecutionEngine>,
@@ -54,7 +54,7 @@ pub struct NativeEngine {
     inputs: Inputs,
 }
 
-/// Collected, or its thread is going away: what it runs goes too.
+/// Ends the running executions when the engine is collected or its thread ends.
 impl Drop for NativeEngine {
     fn drop(&mut self) {
         self.engine.close_and_stop();
@@ -63,7 +63,7 @@ impl Drop for NativeEngine {
 
 #[napi]
 impl NativeEngine {
-    /// `wake` is called, without arguments, when there is something to take.
+    /// Creates an engine. `wake` is called, without arguments, when a batch can be taken.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: Env, config: Unknown<'_>, wake: Function<'_, (), ()>) -> Result<Self> {
         let config = convert::read(config)?;
@@ -74,8 +74,8 @@ impl NativeEngine {
         Ok(Self { engine, outbox: Arc::new(outbox), inputs: Inputs::default() })
     }
 
-    /// Accepts a request. Its events come under `handle`. Without an `env` the variables are this process's own; `null` says that
-    /// they cannot be read. `ways` is a sum of `protocol::submit`; with `FEEDS` its input comes through `feed`.
+    /// Accepts a request. Its events come under `handle`. Without an `env` the variables are those of this process; `null` means that they
+    /// cannot be read. `ways` is a sum of `protocol::submit`; with `FEEDS` its input comes through `feed`.
     #[napi(catch_unwind)]
     pub fn submit(
         &self,
@@ -101,7 +101,7 @@ impl NativeEngine {
         Ok(Some(record.id().to_string()))
     }
 
-    /// Runs a request and blocks this thread until it has ended; as `submit` otherwise.
+    /// Runs a request and blocks this thread until it has ended. The arguments are those of `submit`.
     #[napi(catch_unwind)]
     pub fn run_sync(
         &self,
@@ -118,19 +118,19 @@ impl NativeEngine {
         Ok(Some(External::new(HeldResult::new(env, result))))
     }
 
-    /// The texts of refusals, such as a message and a field, with the secrets of the engine, and those of a call, masked.
+    /// Returns the texts of refusals, such as a message and a field, with the secrets of the engine and of a call masked.
     #[napi(catch_unwind)]
     pub fn mask(&self, texts: Vec<String>, call: masked::RefusedCall) -> Vec<String> {
         self.engine.mask_texts(texts, &call.into())
     }
 
-    /// Does the same without an engine.
+    /// Returns the texts of refusals with the secrets of a call masked, without an engine.
     #[napi(catch_unwind)]
     pub fn mask_with(texts: Vec<String>, call: masked::RefusedCall) -> Vec<String> {
         ExecutionEngine::mask_texts_with(texts, &call.into())
     }
 
-    /// Masks one more secret from now on: everywhere, or in one execution.
+    /// Masks one more secret from now on, in all executions or in one.
     #[napi(catch_unwind)]
     pub fn add_secret(&self, value: Unknown<'_>, id: Unknown<'_>) -> Result<()> {
         let value = convert::read(value)?;
@@ -146,33 +146,33 @@ impl NativeEngine {
         added.map_err(raise)
     }
 
-    /// This process's own variables, packed as `submit` takes them; `null` where they cannot be read, are no text, or are not those
+    /// Returns the variables of this process, packed as `submit` takes them; `null` if they cannot be read, are not text, or are not those
     /// of this thread.
     #[napi(catch_unwind)]
     pub fn own_environment() -> Option<String> {
         String::from_utf8(environment_of_main_thread()?.to_vec()).ok()
     }
 
-    /// Sends the input of an execution the chunk that it has requested.
+    /// Sends the requested chunk to the input of an execution.
     #[napi(catch_unwind)]
     pub fn feed(&self, handle: u32, chunk: &[u8]) {
         self.inputs.write(handle, chunk.to_vec());
     }
 
-    /// Ends the input of an execution; with a `failure` there should have been more, and the execution ends too. `field` is the option
-    /// with the input.
+    /// Ends the input of an execution. With a `failure` the input is incomplete, and the execution ends too. `field` is the option with the
+    /// input.
     #[napi(catch_unwind)]
     pub fn end_input(&self, handle: u32, field: String, failure: Option<String>) {
         self.inputs.end(handle, failure.map(|message| (field, message)));
     }
 
-    /// Writes to an open input; the place in the order of writes is taken at once.
+    /// Writes to an open input. Concurrent writes keep the order of the calls.
     #[napi(catch_unwind, ts_return_type = "Promise<WriteOutcome>")]
     pub fn write<'env>(&self, env: &'env Env, id: Unknown<'_>, bytes: &[u8]) -> Result<Object<'env>> {
         input::write(env, &self.engine, id_of(id)?, bytes.to_vec()).map_err(raise)?.map_err(error::of_napi)
     }
 
-    /// Ends an open input, after the writes before.
+    /// Ends an open input, after the previous writes.
     #[napi(catch_unwind)]
     pub fn end_open_input(&self, id: Unknown<'_>) -> Result<()> {
         self.engine.end_input(id_of(id)?).map_err(raise)
@@ -187,8 +187,8 @@ impl NativeEngine {
         self.engine.resize(id, size).map_err(raise)
     }
 
-    /// Requests the end of an execution; `aborted`: because of an abort signal. A `grace_ms` that is not negative is the longest time
-    /// from now until it is killed.
+    /// Requests the end of an execution; `aborted` means because of an abort signal. A `grace_ms` that is not negative is the longest time
+    /// from now until the kill, in ms.
     #[napi(catch_unwind)]
     pub fn stop(&self, id: Unknown<'_>, aborted: bool, grace_ms: f64) -> Result<()> {
         let why = if aborted { Stop::Aborted } else { Stop::Cancelled };
@@ -199,7 +199,7 @@ impl NativeEngine {
         }
     }
 
-    /// Sends a signal to the command itself; returns whether there was a process.
+    /// Sends a signal to the command itself, and returns whether there was a process.
     #[napi(catch_unwind)]
     pub fn signal(&self, id: Unknown<'_>, name: Unknown<'_>) -> Result<bool> {
         let id = id_of(id)?;
@@ -214,27 +214,27 @@ impl NativeEngine {
         self.engine.signal(id, name).map_err(raise)
     }
 
-    /// Takes no more work.
+    /// Closes the engine: it refuses further work.
     #[napi(catch_unwind)]
     pub fn close(&self) {
         self.engine.close();
     }
 
-    /// Ends what runs in all engines and what no guardian ends, for a host that exits where the system does not call the addon (Windows):
-    /// the stop signal, then the kill. Returns when all is gone, after half a second at most.
+    /// Ends the running executions of all engines that no guardian ends: first the stop signal, then the kill. It is for a host that exits
+    /// on a system that does not call the addon (Windows). Returns when all processes are gone, after half a second at most.
     #[napi]
     pub fn end_unguarded() {
         end_unguarded();
     }
 
-    /// Sends no more events: everything is over, and nothing new is taken.
+    /// Stops the delivery of events: all executions have ended, and the engine accepts no more.
     #[napi(catch_unwind)]
     pub fn detach(&self) {
         self.outbox.abandon();
     }
 
-    /// Requests the end of everything, as a shutdown or as a cancel, and returns how many executions that are. `grace_ms`
-    /// as for `stop`.
+    /// Requests the end of all executions and plans, by a shutdown or a cancel, and returns the number of executions. `grace_ms` is that of
+    /// `stop`.
     #[napi(catch_unwind)]
     pub fn stop_all(&self, shutdown: bool, grace_ms: f64) -> u32 {
         let why = if shutdown { Stop::Shutdown } else { Stop::Cancelled };
@@ -242,21 +242,21 @@ impl NativeEngine {
         u32::try_from(live.len()).unwrap_or(u32::MAX)
     }
 
-    /// Milliseconds on the clock of all deadlines, which stands still while the machine sleeps.
+    /// Returns the time of the clock of all deadlines, in ms. The clock does not advance while the machine sleeps.
     #[napi(catch_unwind)]
     pub fn clock_ms() -> f64 {
         Instant::now().uptime().as_secs_f64() * 1_000.0
     }
 
-    /// The types of events that have listeners: a bit for each, by its number.
+    /// Sets the types of events that have listeners: a bit for each type, by its number.
     #[napi(catch_unwind)]
     pub fn listen(&self, interest: u32) {
         self.outbox.listen(interest);
     }
 
-    /// The next batch; `null` when there is none, and then `wake` is called for the next. The batch before it is done. A short
-    /// one is its text alone, and `shared` holds the count of its numbers and the numbers; a negative count says that there is no
-    /// other, and `wake` is called for the next.
+    /// Returns the next batch; `null` when there is none, and then `wake` is called for the next one. The call releases the previous batch.
+    /// A short batch is its text alone, and `shared` holds the count of its numbers and the numbers. A negative count means that there is
+    /// no further batch, and `wake` is called for the next one.
     #[napi(
         catch_unwind,
         ts_args_type = "shared: Float64Array",
@@ -273,49 +273,52 @@ impl NativeEngine {
         self.outbox.release(handle, count as usize);
     }
 
-    /// The result at a position of the batch that was taken last.
+    /// Returns the result at a position of the batch that was taken last.
     #[napi(catch_unwind)]
     pub fn outcome(&self, env: Env, position: u32) -> Option<External<HeldResult>> {
         let result = self.outbox.outcome(position as usize)?;
         Some(External::new(HeldResult::new(env, self.engine.delivered(result))))
     }
 
-    /// A short output of an execution that has ended, with all masked that is secret now.
+    /// Returns a short output of an ended execution with all current secrets masked.
     #[napi(catch_unwind)]
     pub fn mask_output(&self, id: Unknown<'_>, text: String) -> Result<String> {
         let [masked] = self.engine.mask_output(id_of(id)?, text);
         Ok(masked)
     }
 
+    /// Returns the status of an execution.
     #[napi(catch_unwind)]
     pub fn status(&self, id: Unknown<'_>) -> Result<&'static str> {
         Ok(self.engine.record(id_of(id)?).map_err(raise)?.status().as_str())
     }
 
+    /// Returns the result of an ended execution.
     #[napi(catch_unwind)]
     pub fn result(&self, env: Env, id: Unknown<'_>) -> Result<External<HeldResult>> {
         self.engine.result(id_of(id)?).map(|result| External::new(HeldResult::new(env, result))).map_err(raise)
     }
 
-    /// The result of an execution that has ended, if it is large and a thread of the engine has to mask it first; else `null`.
+    /// Returns the result of an ended execution if it is large and a thread of the engine has to mask it first; else `null`.
     #[napi(catch_unwind, ts_return_type = "Promise<ExternalObject<HeldResult>> | null")]
     pub fn masked_result<'env>(&self, env: &'env Env, id: Unknown<'_>) -> Result<Option<Object<'env>>> {
         masked::result(env, &self.engine, id_of(id)?)
     }
 
+    /// Returns the path of the log of an execution; `null` when it has none.
     #[napi(catch_unwind)]
     pub fn log_path(&self, id: Unknown<'_>) -> Result<Option<String>> {
         let path = self.engine.get_log_path(id_of(id)?).map_err(raise)?;
         Ok(path.map(|path| path.to_string_lossy().into_owned()))
     }
 
-    /// Reads a log, or its end; all of it when `tail_bytes` is negative.
+    /// Reads a log, or its last `tail_bytes` bytes; all of it when `tail_bytes` is negative.
     #[napi(catch_unwind, ts_return_type = "Promise<LogRead>")]
     pub fn read_log<'env>(&self, env: &'env Env, id: Unknown<'_>, tail_bytes: i64) -> Result<Object<'env>> {
         logs::read(env, &self.engine, id_of(id)?, u64::try_from(tail_bytes).ok()).map_err(error::of_napi)
     }
 
-    /// The JSON text of a listing; its dates are text.
+    /// Returns the JSON text of a listing, with dates as text.
     #[napi(catch_unwind)]
     pub fn list(&self, filter: Unknown<'_>) -> Result<String> {
         let filter = convert::read(filter)?;
@@ -323,34 +326,38 @@ impl NativeEngine {
         Ok(convert::summaries(&self.engine.list(&filter)))
     }
 
+    /// Removes the record of an ended execution.
     #[napi(catch_unwind)]
     pub fn remove(&self, id: Unknown<'_>) -> Result<()> {
         self.engine.remove(id_of(id)?).map_err(raise)
     }
 
+    /// Removes the records whose retention has ended, and returns the number of removed executions.
     #[napi(catch_unwind)]
     pub fn cleanup(&self) -> u32 {
         u32::try_from(self.engine.clean_up()).unwrap_or(u32::MAX)
     }
 
+    /// Returns the totals since the engine started.
     #[napi(catch_unwind, ts_return_type = "object")]
     pub fn stats(&self) -> serde_json::Value {
         convert::camel_json(&self.engine.stats())
     }
 
+    /// Returns the metrics in the text format of Prometheus.
     #[napi(catch_unwind)]
     pub fn metrics_text(&self) -> String {
         self.engine.metrics_text()
     }
 
-    /// The label of an execution as a status of feedback has it; `null` if it may not be there.
+    /// Returns the label of an execution for its feedback; `null` if the label is not permitted there.
     #[napi(catch_unwind)]
     pub fn feedback_label(&self, id: Unknown<'_>, label: Unknown<'_>) -> Result<Option<String>> {
         let wire::Value::Text(label) = convert::read(label)? else { return Ok(None) };
         Ok(self.engine.feedback_label(id_of(id)?, &label).map(|label| label.to_string()))
     }
 
-    /// The command of an execution as a person would type it, cut short.
+    /// Returns the command of an execution as a person would type it, shortened.
     #[napi(catch_unwind)]
     pub fn command(&self, id: Unknown<'_>) -> Result<Option<String>> {
         let id = id_of(id)?;
@@ -358,56 +365,59 @@ impl NativeEngine {
         Ok(self.engine.record(id).ok().map(|record| record.command(&mut Allowance::of_caller())))
     }
 
+    /// Returns the current load of the engine.
     #[napi(catch_unwind, ts_return_type = "object")]
     pub fn concurrency(&self) -> serde_json::Value {
         convert::camel_json(&self.engine.get_concurrency_metrics())
     }
 
+    /// Returns the effective configuration.
     #[napi(catch_unwind, ts_return_type = "object")]
     pub fn config(&self) -> serde_json::Value {
         convert::settings(self.engine.config())
     }
 
-    /// Reads `EXEC_*` variables; returns the settings that they set.
+    /// Reads `EXEC_*` variables, and returns the settings that are given there.
     #[napi(catch_unwind, ts_return_type = "object")]
     pub fn config_from_env(vars: Unknown<'_>) -> Result<serde_json::Value> {
         let vars = convert::texts(&convert::read(vars)?)?;
         ExecutionEngine::config_from_vars(vars).map(|layer| convert::settings(&layer)).map_err(raise_as_is)
     }
 
-    /// Reads a file; returns the settings that it sets.
+    /// Reads a file, and returns the settings that are given there.
     #[napi(catch_unwind, ts_return_type = "object")]
     pub fn config_from_file(path: String) -> Result<serde_json::Value> {
         ExecutionEngine::config_from_file(path).map(|layer| convert::settings(&layer)).map_err(raise_as_is)
     }
 
-    /// A result as JSON text. Its dates are milliseconds, and output that is `null` there comes by `resultOutput`.
+    /// Returns a result as JSON text, with dates in milliseconds. Output that is `null` there is returned by `resultOutput`.
     #[napi(catch_unwind)]
     pub fn result_text(result: &External<HeldResult>) -> Result<String> {
         result.get().map(|result| result::result(result)).map_err(error::of_napi)
     }
 
-    /// What a result has of standard output, or of standard error.
+    /// Returns the standard output, or the standard error, of a result.
     #[napi(catch_unwind, ts_return_type = "string | Buffer")]
     pub fn result_output<'env>(env: &'env Env, result: &External<HeldResult>, stderr: bool) -> Result<Unknown<'env>> {
         result.get().and_then(|result| result::output(env, result, stderr)).map_err(error::of_napi)
     }
 
-    /// What keeps the engine from having done its part in a result, if anything did: the JSON text of an `ErrorInfo`.
+    /// Returns the error that kept the engine from running the command of a result as requested, as the JSON text of an `ErrorInfo`; `null`
+    /// if there is none.
     #[napi(catch_unwind)]
     pub fn result_error(result: &External<HeldResult>) -> Result<Option<String>> {
         let result = result.get().map_err(error::of_napi)?;
         Ok(result.error.as_ref().map(convert::error_info))
     }
 
-    /// Frees what a result keeps: all of it was read.
+    /// Releases the memory of a result that was read completely.
     #[napi(catch_unwind)]
     pub fn release_result(env: Env, result: &mut External<HeldResult>) {
         result.release();
         ExternalMemory::settle(env);
     }
 
-    /// Reads a request in wire form: JSON text, or the object that it describes. The request comes as JSON text too.
+    /// Reads a request in wire form, as JSON text or as the parsed object, and returns it as JSON text.
     #[napi(catch_unwind)]
     pub fn parse_request(wire: Unknown<'_>) -> Result<String> {
         let value = match convert::read(wire)? {
@@ -421,7 +431,7 @@ impl NativeEngine {
     }
 }
 
-/// Converts a grace period from JavaScript; a negative number is none.
+/// Converts a grace period from JavaScript; a negative number means none.
 fn grace_of(grace_ms: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(grace_ms / 1_000.0).ok()
 }

@@ -1,4 +1,4 @@
-//! Several executions as one: in which order they begin, what follows a failure, and what is left at the end.
+//! Runs several executions as one plan: the order in which they begin, the consequences of a failure, and the result.
 //!
 //! `graph` and `plan_state` are pure. `run` drives them and reaches the engine through [`Host`]; `records` keeps results.
 

@@ -53,7 +53,7 @@ impl Inputs {
     }
 }
 
-/// The error of a write, as the facade understands it; none if it was accepted.
+/// The outcome of a write: an error in the form that the facade reads, or none if the data was accepted.
 #[napi(object)]
 pub(super) struct WriteOutcome {
     pub code: Option<String>,

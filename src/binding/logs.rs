@@ -9,7 +9,7 @@ use crate::engine::ExecutionEngine;
 use crate::error;
 use crate::runtime;
 
-/// The outcome of reading a log: its text, or an error as the facade understands it.
+/// The outcome of reading a log: its text, or an error in the form that the facade reads.
 #[napi(object)]
 pub(super) struct LogRead {
     pub text: Option<String>,

@@ -18,8 +18,9 @@ use crate::wire::{self, Case, Value};
 
 #[napi]
 impl NativeEngine {
-    /// Accepts or refuses each of many requests; as `submit` otherwise. The events of the first one come under `handle`, those of the
-    /// others under the numbers that follow. Returns the JSON text of a list: the id of each, or the code and the message of its error.
+    /// Accepts or refuses each of many requests, with the arguments of `submit`. The events of the first request come under `handle`, those
+    /// of the others under the numbers that follow. Returns the JSON text of a list: the id of each request, or the code and the message of
+    /// its error.
     #[napi(catch_unwind)]
     pub fn submit_many(
         &self,

@@ -15,16 +15,16 @@ use crate::redact::{Allowance, Beyond};
 use crate::runtime;
 use crate::types::{EnvSnapshot, PlanExecutionResult};
 
-/// What may be secret in a call that is refused.
+/// The data of a refused call in which secrets may be.
 #[napi(object, object_to_js = false)]
 pub struct RefusedCall {
-    /// The secrets of its options.
+    /// The secrets of the call's options.
     pub secrets: Vec<String>,
-    /// The variables of the host and of its requests, packed as `submit` takes them.
+    /// The variables of the host and of the call's requests, packed as `submit` takes them.
     pub variables: String,
-    /// Whether its options say that those of them are secret that look so.
+    /// Whether the call's options mask the values of variables with secret names.
     pub masks_variables: bool,
-    /// The names that its configuration adds to those.
+    /// The patterns of secret names that the configuration of the call adds.
     pub patterns: Vec<String>,
 }
 

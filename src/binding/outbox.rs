@@ -20,7 +20,7 @@ const MOST_SPARE: usize = 4;
 
 /// The queue of the events of one engine for JavaScript.
 pub(super) struct Outbox {
-    /// The types of events that have listeners: a bit for each, by its number.
+    /// The types of events that have listeners: a bit for each type, by its number.
     interest: AtomicU32,
     /// The lock is held for a copy of at most one read, never while JavaScript runs.
     inner: Mutex<OutboxState>,

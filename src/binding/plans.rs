@@ -18,7 +18,7 @@ use crate::state::Stop;
 use crate::types::{EnvSnapshot, PlanExecutionResult};
 use crate::wire::{self, Case};
 
-/// An accepted plan.
+/// A plan that was accepted.
 pub struct AcceptedPlan {
     /// The id of the plan, and those of its steps by index.
     ids: Vec<Uuid>,
@@ -26,22 +26,22 @@ pub struct AcceptedPlan {
     signals: HashMap<u32, CancellationToken>,
 }
 
-/// What comes with a plan.
+/// The arguments of a plan's submission.
 #[napi(object, object_to_js = false)]
 pub struct PlanCall {
     /// The variables of the host.
     pub env: String,
-    /// The plan's events come under it, and those of its steps under the handles that follow, in the order of the steps.
+    /// The handle of the plan's events. Those of its steps come under the handles that follow, in the order of the steps.
     pub handle: u32,
-    /// The plan is the JSON text of a list of the plan and the options.
+    /// Whether the plan is the JSON text of a list of the plan and the options.
     pub as_text: bool,
-    /// Whether lines come only as they are released.
+    /// Whether lines are delivered only as JavaScript releases them.
     pub pull: bool,
-    /// The plan's abort signal has fired.
+    /// Whether the plan's abort signal has fired.
     pub aborted: bool,
-    /// The steps that have an abort signal.
+    /// The indexes of the steps that have an abort signal.
     pub signals: Vec<u32>,
-    /// The steps whose signal has fired.
+    /// The indexes of the steps whose abort signal has fired.
     pub fired: Vec<u32>,
 }
 
@@ -82,13 +82,13 @@ impl NativeEngine {
         Ok(External::new(AcceptedPlan { ids, signals }))
     }
 
-    /// The JSON text of a list: the id of a plan, and those of its steps by index.
+    /// Returns the JSON text of a list: the id of a plan, and the ids of its steps by index.
     #[napi(catch_unwind, ts_args_type = "plan: ExternalObject<AcceptedPlan>")]
     pub fn plan_ids(plan: &External<AcceptedPlan>) -> String {
         serde_json::json!(plan.ids).to_string()
     }
 
-    /// Requests the end of a plan; `aborted`: because of an abort signal.
+    /// Requests the end of a plan; `aborted` means because of an abort signal.
     #[napi(catch_unwind)]
     pub fn stop_plan(&self, id: Unknown<'_>, aborted: bool) -> Result<()> {
         let why = if aborted { Stop::Aborted } else { Stop::Cancelled };
@@ -107,7 +107,7 @@ impl NativeEngine {
         plan.signals.get(&index).inspect(|signal| signal.cancel());
     }
 
-    /// The result of a plan that is over; `null` while it runs.
+    /// Returns the result of a plan that has ended; `null` while it runs.
     #[napi(catch_unwind)]
     pub fn plan_result(&self, id: Unknown<'_>) -> Result<Option<External<Arc<PlanExecutionResult>>>> {
         let record = self.engine.plan(plan_id(id)?).map_err(raise)?;
@@ -116,25 +116,25 @@ impl NativeEngine {
         Ok(shown.map(External::new))
     }
 
-    /// The result of a plan that is over, if a thread of the engine has to mask it first; else `null`.
+    /// Returns the result of a plan that has ended if a thread of the engine has to mask it first; else `null`.
     #[napi(catch_unwind, ts_return_type = "Promise<ExternalObject<Arc<PlanExecutionResult>>> | null")]
     pub fn masked_plan<'env>(&self, env: &'env Env, id: Unknown<'_>) -> Result<Option<Object<'env>>> {
         masked::plan(env, &self.engine, plan_id(id)?)
     }
 
-    /// The plan result at a position of the batch that was taken last.
+    /// Returns the plan result at a position of the batch that was taken last.
     #[napi(catch_unwind)]
     pub fn plan_outcome(&self, position: u32) -> Option<External<Arc<PlanExecutionResult>>> {
         self.outbox.plan_outcome(position as usize).map(|result| External::new(self.engine.delivered_plan(result)))
     }
 
-    /// A plan's result as JSON text, apart from the results of its steps.
+    /// Returns a plan's result as JSON text, without the results of its steps.
     #[napi(catch_unwind)]
     pub fn plan_text(result: &External<Arc<PlanExecutionResult>>) -> String {
         convert::plan(result)
     }
 
-    /// The results of the steps that began, in the order of their indexes.
+    /// Returns the results of the steps that began, in the order of their indexes.
     #[napi(catch_unwind)]
     pub fn plan_steps(env: Env, result: &External<Arc<PlanExecutionResult>>) -> Vec<External<HeldResult>> {
         result.results.iter().map(|result| External::new(HeldResult::new(env, Arc::clone(result)))).collect()

@@ -14,7 +14,7 @@ use crate::types::{Encoding, ExecutionResult, Reason, Text, result_fields};
 /// A shorter string is copied at less cost than the collector has with one that is not.
 const SHORTEST_SHARED: usize = 64 * 1024;
 
-/// A result that JavaScript holds, until it has read it or the collector takes it.
+/// A result that JavaScript holds until it has read it or the garbage collector removes it.
 pub struct HeldResult(Option<(Arc<ExecutionResult>, ExternalMemory)>);
 
 impl HeldResult {

@@ -11,7 +11,7 @@ use crate::runtime;
 use crate::types::{Encoding, EnvSnapshot};
 use crate::wire::{self, Case};
 
-/// The outcome of reading output: text or bytes, or an error as the facade understands it.
+/// The outcome of reading output: text or bytes, or an error in the form that the facade reads.
 #[napi(object)]
 #[derive(Default)]
 pub(super) struct OutputRead {
@@ -30,7 +30,7 @@ impl OutputRead {
 
 #[napi]
 impl NativeEngine {
-    /// Reads the output of an execution so far.
+    /// Reads the output that an execution has written so far.
     #[napi(catch_unwind, ts_return_type = "Promise<OutputRead>")]
     pub fn read_output<'env>(&self, env: &'env Env, id: Unknown<'_>, options: Unknown<'_>) -> Result<Object<'env>> {
         let id = id_of(id)?;
@@ -74,7 +74,7 @@ impl NativeEngine {
         Ok(promise)
     }
 
-    /// Moves the deadline of an execution; gives the new one, in ms since 1970.
+    /// Moves the deadline of an execution, and returns the new one in ms since 1970.
     #[napi(catch_unwind)]
     pub fn extend_timeout(&self, id: Unknown<'_>, ms: Unknown<'_>) -> Result<f64> {
         let id = id_of(id)?;
