@@ -1,9 +1,9 @@
-// An Execution Manager: it turns playbooks into requests and runs them through one engine, for many conversations at once.
+// Shows an Execution Manager, which turns playbooks into requests and runs them in one engine for many conversations at once.
 //
 //   node examples/execution-manager.mjs
 //
-// A playbook is data that others write. So nothing of it is trusted: every step becomes a request through `parseRequest`, all
-// of them before the first one runs, and its parameters never become part of a shell line.
+// A playbook is data from other authors, and is not trusted: `parseRequest` turns all steps into requests before the first one runs, and
+// parameters never become part of a shell line.
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -16,17 +16,18 @@ import { ExecutionEngine, ExecutionError } from '@escher/execution-engine';
  * @typedef {{ name: string, request: ExecutionRequest, goesOn: boolean }} Step
  * @typedef {{ name: string, steps: Step[] }} Playbook
  * @typedef {{ step: string, status: string, detail: string }} StepReport
- * @typedef {{ conversation: string, playbook: string, outcome: 'done' | 'failed' | 'refused', steps: StepReport[], problem?: string }} Report
+ * @typedef {{ conversation: string, playbook: string, outcome: 'done' | 'failed' | 'refused', steps: StepReport[], problem?: string }}
+ * Report
  * @typedef {{ conversation: string, step: string, stream: 'stdout' | 'stderr', text: string }} LiveLine
  */
 
-/** What is wrong with a playbook, for its author. */
+/** The error of a playbook, with a message for its author. */
 export class PlaybookError extends Error {}
 
 // ── Playbooks become requests ─────────────────────────────────────────────────────────────────────────────────────────
 
 /**
- * Reads a playbook and fills its parameters in.
+ * Reads a playbook and replaces its parameters by their values.
  *
  * @param {string | URL} file
  * @param {Readonly<Record<string, string>>} given
@@ -50,7 +51,7 @@ export async function loadPlaybook(file, given) {
 }
 
 /**
- * The value of every parameter.
+ * Returns the value of every parameter.
  *
  * @param {Record<string, { default?: string }>} declared
  * @param {Readonly<Record<string, string>>} given
@@ -77,7 +78,7 @@ function fillIn(declared, given) {
 function toStep(step, index, values) {
   const { name = `step ${index + 1}`, on_failure = 'stop', ...wire } = step;
   try {
-    // A parameter in a shell line would be code. There it is a variable: `$PARAM_NAME`.
+    // A parameter in a shell line would be code. In a shell line it is available as a variable: `$PARAM_NAME`.
     const inShell = wire.command?.type === 'shell';
     const variables = [...values].map(([key, value]) => [`PARAM_${key.toUpperCase()}`, value]);
     const { command, ...rest } = wire;
@@ -94,7 +95,7 @@ function toStep(step, index, values) {
 }
 
 /**
- * A copy in which every `{{name}}` is that parameter's value.
+ * Returns a copy of the data in which the value of the parameter replaces every `{{name}}`.
  *
  * @param {any} data
  * @param {Map<string, string>} values
@@ -118,11 +119,11 @@ function replace(data, values) {
 export class ExecutionManager {
   #engine;
   #show;
-  /** Whose output it is, while it runs. @type {Map<string, { conversation: string, step: string }>} */ #owners = new Map();
+  /** The owners of the running executions, by id. @type {Map<string, { conversation: string, step: string }>} */ #owners = new Map();
 
   /**
    * @param {ExecutionEngine} engine
-   * @param {(line: LiveLine) => void} show Gets every line as it is written.
+   * @param {(line: LiveLine) => void} show Receives every line as it is written.
    */
   constructor(engine, show) {
     this.#engine = engine;
@@ -136,12 +137,12 @@ export class ExecutionManager {
   }
 
   /**
-   * Runs a playbook for a conversation. It never rejects: whatever goes wrong is in the report.
+   * Runs a playbook for a conversation. The promise never rejects: every failure is in the report.
    *
    * @param {string} conversation
    * @param {string | URL} file
    * @param {Readonly<Record<string, string>>} [parameters]
-   * @param {AbortSignal} [signal] Ends the step that runs, and the playbook with it.
+   * @param {AbortSignal} [signal] Ends the running step, and the playbook with it.
    * @returns {Promise<Report>}
    */
   async run(conversation, file, parameters = {}, signal) {
@@ -173,7 +174,7 @@ export class ExecutionManager {
    * @returns {Promise<StepReport>}
    */
   async #step(conversation, playbook, { name, request }, signal) {
-    // The id is made here, so that the first line has an owner already.
+    // The id is created here, so that the owner of the first line is already known.
     const id = randomUUID();
     this.#owners.set(id, { conversation, step: name });
     const metadata = { ...request.metadata, source: `playbook:${playbook.name}`, conversationId: conversation, label: name };
@@ -190,7 +191,7 @@ export class ExecutionManager {
   }
 
   /**
-   * What was run, oldest first; the engine remembers it as long as its configuration says.
+   * Returns the executions, oldest first. The engine keeps their records as long as its configuration states.
    *
    * @param {{ playbook?: string, since?: Date }} [filter]
    * @returns {ExecutionSummary[]}

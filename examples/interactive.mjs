@@ -1,5 +1,5 @@
-// Answers the questions of a command, unattended: whenever it waits for input, the first rule whose words are in the question gives the
-// answer. A question without a rule ends the command, and its words are what is missing. The event `waiting` is made on Linux.
+// Answers the questions of a command without a user. Whenever the command waits for input, the first rule that matches the question has the
+// answer. A question without a rule ends the command and is returned. The engine emits the event `waiting` on Linux.
 //
 //   node examples/interactive.mjs
 import { pathToFileURL } from 'node:url';
@@ -7,14 +7,14 @@ import { pathToFileURL } from 'node:url';
 import { ExecutionEngine } from '@escher/execution-engine';
 
 /**
- * Runs a command in a terminal, and answers what it asks.
+ * Runs a command in a terminal, and answers its questions.
  *
  * @param {ExecutionEngine} engine
  * @param {import('@escher/execution-engine').ExecutionRequest} request
  * @param {{ asks: RegExp, answer: string, isSecret?: boolean }[]} rules
  */
 export async function runInteractive(engine, request, rules) {
-  // A secret is masked in all that the engine hands out, also where a terminal repeats it.
+  // A secret is masked in all data that leaves the engine, also where a terminal echoes it.
   const secrets = rules.filter(({ isSecret }) => isSecret).map(({ answer }) => answer);
   const session = engine.stream(request, { terminal: true, secrets });
   const id = await session.id;
@@ -26,7 +26,7 @@ export async function runInteractive(engine, request, rules) {
     asked.push(event.prompt);
     const rule = rules.find(({ asks }) => asks.test(event.prompt));
     if (rule) {
-      // Enter is `\r` for programs in raw mode too. A command that has just ended takes no more keys.
+      // The Enter key is `\r`, also for programs in raw mode. A command that has just ended takes no more input.
       await engine.write(id, `${rule.answer}\r`).catch(() => {});
     } else {
       unanswered = event.prompt;
@@ -36,7 +36,7 @@ export async function runInteractive(engine, request, rules) {
   return { asked, unanswered, result: await session.result };
 }
 
-/** Asks as installers do: a name, a password that is not shown, a confirmation. */
+/** The script of an installer, which asks for a name, for a password that is not shown, and for a confirmation. */
 const INSTALLER = `
   printf 'Your name: '; read -r name
   printf 'Password: '; stty -echo; read -r word; stty echo; echo

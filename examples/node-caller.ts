@@ -1,4 +1,5 @@
-// The engine at work: `node examples/node-caller.ts`. Nothing is compiled, and `tsc --strict` checks it all the same.
+// Shows the engine in TypeScript: `node examples/node-caller.ts`. Node.js runs the file without a compilation, and `tsc --strict` accepts
+// it.
 
 const { NO_COLOR, FORCE_COLOR } = process.env;
 const isWanted = FORCE_COLOR === undefined ? process.stdout.isTTY : !['0', 'false'].includes(FORCE_COLOR);
@@ -125,7 +126,7 @@ async function main() {
   console.log(`\n${total - wrong.length} of ${total} as intended, in ${process.uptime().toFixed(1)} s`);
   process.exitCode = wrong.length === 0 ? 0 : 1;
 
-  /** How an execution ended, in a few words. */
+  /** Returns a short description of the outcome of an execution. */
   function outcome(result = pipeline) {
     const took = paint(dim, `(${ms(result.durationMs)})`);
     const { status, exitCode, signal, reason } = result;
@@ -137,7 +138,7 @@ async function main() {
 }
 
 const seen = [''];
-/** Each label has a colour of its own. */
+/** Returns the colour of a label; each label has a colour of its own. */
 function colourOf(label = '') {
   if (!seen.includes(label)) seen.push(label);
   const palette = ['36', '35', '34', '96', '95', '94'];

@@ -1,5 +1,6 @@
-// Every execution as a span: `node examples/opentelemetry.mjs`. The engine knows nothing of OpenTelemetry; it publishes what happens on
-// `node:diagnostics_channel`, and this makes spans of it. Here they go to memory, in a service to your exporter.
+// Records every execution as a span: `node examples/opentelemetry.mjs`. The engine does not depend on OpenTelemetry: it publishes the start
+// and the end of executions on `node:diagnostics_channel`, and this example creates spans from them. Here the spans are kept in memory; a
+// service sends them to its exporter.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { pathToFileURL } from 'node:url';
 
@@ -9,16 +10,20 @@ import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '
 import { ExecutionEngine } from '@escher/execution-engine';
 
 /**
- * Makes a span of every execution of this thread, until the returned function is called.
+ * Creates a span for every execution of this thread until the returned function is called.
  *
  * @param {import('@opentelemetry/api').Tracer} tracer
  */
 export function traceExecutions(tracer) {
-  /** One object for each execution: the same at its start and at its end. @type {WeakMap<object, import('@opentelemetry/api').Span>} */
+  /**
+   * The spans of the running executions. The channel publishes the same object at the start and at the end.
+   *
+   * @type {WeakMap<object, import('@opentelemetry/api').Span>}
+   */
   const spans = new WeakMap();
 
   const start = (/** @type {any} */ execution) => {
-    // Called within execute(): what is active here is the caller's own span.
+    // This is called within execute(), so that the active span is the caller's own.
     const { executionId, command, metadata } = execution;
     const attributes = {
       'escher.execution.id': executionId,

@@ -1,7 +1,7 @@
-// A deployment as a plan: `node examples/plan.mjs [picture.svg]`.
+// Runs a deployment as a plan: `node examples/plan.mjs [picture.svg]`.
 //
-// A diamond (fetch → server and client → bundle → release), a step that is flaky and tried again, and a branch that fails
-// without stopping the rest. On a terminal each step has a line of its own that changes as the plan goes on.
+// The plan has a diamond (fetch → server and client → bundle → release), an unreliable step that is retried, and a branch that fails
+// without stopping the rest. On a terminal each step has a line of its own, which changes while the plan runs.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import { ExecutionEngine, toSvg } from '@escher/execution-engine';
 
 const workdir = mkdtempSync(path.join(os.tmpdir(), 'plan-'));
 
-/** Reports its progress as lines, for so many tenths of a second. */
+/** Returns a command that writes its progress as lines for the given number of tenths of a second. */
 const work = (/** @type {string} */ label, /** @type {number} */ tenths, after = ':') => ({
   command: /** @type {const} */ ({
     type: 'shell',
@@ -32,7 +32,7 @@ const plan = {
     work('build the server', 8),
     work('build the client', 5),
     work('bundle', 2),
-    // The service is not up at once: the first two attempts find no service.
+    // The service is not ready at once: the first two attempts cannot connect.
     work('upload', 2, 'echo >> tries; [ $(grep -c "" tries) -ge 3 ] || { echo "connection refused" >&2; exit 7; }'),
     work('release', 2),
     work('check the links', 4, 'echo "2 dead links" >&2; exit 1'),
@@ -49,13 +49,13 @@ const COLOURS = { waiting: 2, running: 36, retry: 33, completed: 32, failed: 31,
 /** @typedef {keyof typeof SIGNS} State */
 /** @typedef {{ label: string, state: State, note: string }} Row */
 
-/** What is known of each step, and how it is shown. */
+/** The known state of each step, and its display. */
 class Board {
   #rows = plan.commands.map(({ metadata }) => /** @type {Row} */ ({ label: metadata.label, state: 'waiting', note: '' }));
   #drawn = false;
 
   /**
-   * Sets what is known of a step; a change of its state is worth a line in a log.
+   * Sets the known state of a step. Without a terminal, a change of the state is printed as a line.
    *
    * @param {number | undefined} step
    * @param {State} state
@@ -69,7 +69,7 @@ class Board {
     else if (isNews) console.log(this.#line(row));
   }
 
-  /** All lines anew, over those that are there. */
+  /** Draws all lines over the previous ones. */
   #draw() {
     const back = this.#drawn ? `\x1b[${this.#rows.length}A` : '';
     process.stdout.write(back + this.#rows.map((row) => `\x1b[2K${this.#line(row)}\n`).join(''));
@@ -115,5 +115,5 @@ if (picture) {
 }
 rmSync(workdir, { recursive: true });
 
-// Exactly what was intended: the shop is released, the documentation is not.
+// The intended outcome: the shop is released, and the documentation is not.
 process.exitCode = completed === 6 && failed === 1 && skipped === 1 && retries === 2 ? 0 : 1;

@@ -1,6 +1,6 @@
-//! The engine in a plain Rust program: `cargo run --example standalone`.
+//! Uses the engine in a plain Rust program: `cargo run --example standalone`.
 //!
-//! Runs a pipeline, a program, a command that fails and one that takes too long, and shows their lines as they come.
+//! Runs a pipeline, a program, a command that fails and one that takes too long, and prints their lines as they are written.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use execution_engine::{
     async_trait,
 };
 
-/// Prints what happens, each line behind the id of its execution.
+/// Prints the events, each line after the id of its execution.
 struct LivePrinter;
 
 #[async_trait]
@@ -27,7 +27,7 @@ impl EventHandler for LivePrinter {
     }
 }
 
-/// A command and how it should end.
+/// A command and its expected status.
 struct Step {
     request: ExecutionRequest,
     expected: ExecutionStatus,
@@ -41,7 +41,7 @@ fn steps() -> Vec<Step> {
     };
     vec![
         Step { request: shell("printf 'pear\\napple\\nfig\\n' | sort"), expected: ExecutionStatus::Completed },
-        // No shell sees these arguments: the dollar sign is only a dollar sign.
+        // No shell reads these arguments: the dollar sign has no special meaning.
         Step { request: exec("echo", &["costs $5", "; and no more"]), expected: ExecutionStatus::Completed },
         Step { request: shell("echo 'no luck' >&2; exit 3"), expected: ExecutionStatus::Failed },
         Step {
@@ -62,7 +62,7 @@ async fn main() -> execution_engine::Result<ExitCode> {
         accepted.push((engine.execute(request).await?, expected));
     }
 
-    // A command that fails or runs out of time is a result. An error would mean that the engine could not do its part.
+    // A command that fails or times out has a result. An error would mean that the engine could not run it as requested.
     let mut ended = Vec::new();
     for (id, expected) in accepted {
         ended.push((engine.wait_for_completion(id).await?, expected));

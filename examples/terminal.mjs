@@ -1,4 +1,4 @@
-// Runs a command in a terminal inside your terminal: keys, colours and changes of the size pass through.
+// Runs a command in a terminal inside your terminal, and passes on keys, colours and changes of the size.
 //
 //   node examples/terminal.mjs vi notes.txt
 //   echo 'print(6 * 7)' | node examples/terminal.mjs python3
@@ -16,19 +16,19 @@ const { stdin, stdout } = process;
 const size = () => ({ columns: stdout.columns || 80, rows: stdout.rows || 24 });
 const engine = new ExecutionEngine();
 
-// Bytes: the other terminal takes them as they are. A slow terminal slows the command.
+// The output is bytes, which the other terminal takes unchanged. A slow terminal slows the command.
 const session = engine.stream(
   { command: { type: 'exec', program, args }, timeoutMs: engine.config.maxTimeoutMs },
   { terminal: size(), encoding: 'buffer' },
 );
-// A command that has just ended takes no more keys.
+// A command that has just ended takes no more input.
 const ignore = () => {};
 const id = await session.id.catch((error) => {
   console.error(error.message);
   process.exit(125);
 });
 
-// In raw mode Ctrl-C is a key as any other, which the inner terminal turns into a signal.
+// In raw mode Ctrl-C is an ordinary key, which the inner terminal converts into a signal.
 if (stdin.isTTY) stdin.setRawMode(true);
 let isOver = false;
 stdin.on('data', (keys) => {
@@ -36,8 +36,8 @@ stdin.on('data', (keys) => {
   engine.write(id, keys).then(() => isOver || stdin.resume(), ignore);
 });
 
-// The end of a pipe is the end-of-file character (Ctrl-D), again whenever the command waits at an unfinished line: a program that changes
-// the mode of its terminal, such as a REPL before a prompt, discards keys that came early.
+// The end of a pipe becomes the end-of-file character (Ctrl-D). It is sent again whenever the command waits at an unfinished line: a
+// program that changes the mode of its terminal, such as a REPL before a prompt, discards earlier input.
 let hasEnded = false;
 const endOfFile = () => engine.write(id, '\x04').catch(ignore);
 stdin.on('end', () => {

@@ -1,7 +1,7 @@
-//! A Tauri back end that runs commands for its window.
+//! Defines a Tauri back end that runs commands for its window.
 //!
-//! [`application`] is all of it but the window, so that tests run it over a mocked IPC. The window may run any command: it loads
-//! only what is in `ui/`. An application whose window loads anything else must not offer these commands to it.
+//! [`application`] has all of it except for the window, so that tests run it over a mocked IPC. The window may run any command, since it
+//! loads only the files in `ui/`. An application whose window loads other content must not offer these commands to it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +11,19 @@ use tauri::{AppHandle, Builder, Emitter, Manager, Runtime};
 
 pub mod commands;
 
-/// The name of the event that every window gets for whatever `execute_command` started.
+/// The name of the event that all windows get for each event of the executions that `execute_command` started.
 pub const EXECUTION_EVENT: &str = "execution-event";
 
-/// What Tauri manages: a command gets it as `State<'_, Engine>`.
+/// The state that Tauri manages: a command gets it as `State<'_, Engine>`.
 pub type Engine = Arc<ExecutionEngine>;
 
-/// Emits what happens to all windows.
+/// Emits the events of the engine to all windows.
 struct EmitToWindows<R: Runtime>(AppHandle<R>);
 
 #[async_trait]
 impl<R: Runtime> EventHandler for EmitToWindows<R> {
     async fn handle_event(&self, event: ExecutionEvent) {
-        // There may be no window any more.
+        // The windows may be closed already.
         let _ = self.0.emit(EXECUTION_EVENT, &event);
     }
 }
@@ -32,7 +32,7 @@ impl<R: Runtime> EventHandler for EmitToWindows<R> {
 pub fn application<R: Runtime>(builder: Builder<R>, config: ExecutionConfig) -> Builder<R> {
     builder
         .setup(move |app| {
-            // The handler needs the application, so the engine is made when there is one.
+            // The handler needs the application, so that the engine is created when the application exists.
             let handler = Arc::new(EmitToWindows(app.handle().clone()));
             app.manage(Arc::new(ExecutionEngine::new(config)?.with_event_handler(handler)));
             Ok(())
@@ -47,14 +47,14 @@ pub fn application<R: Runtime>(builder: Builder<R>, config: ExecutionConfig) -> 
         ])
 }
 
-/// Ends what runs, for an application that exits.
+/// Ends the running executions of an application that exits.
 pub fn shut_down<R: Runtime>(app: &AppHandle<R>) {
     if let Some(engine) = app.try_state::<Engine>() {
         tauri::async_runtime::block_on(engine.shutdown(Duration::ZERO));
     }
 }
 
-/// The examples of the page are compiled.
+/// Compiles the examples of the page.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,6 +1,6 @@
-//! The application: `cargo run` in this folder.
+//! Runs the application: `cargo run` in this folder.
 
-// On Windows, no console window beside the application's own.
+// On Windows this prevents a console window beside the application's own.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
 use execution_engine::ExecutionConfig;

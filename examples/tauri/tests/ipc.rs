@@ -1,4 +1,4 @@
-//! The back end over a mocked IPC: what the window asks for, what it gets, and what comes to it meanwhile.
+//! Tests the back end over a mocked IPC: the requests of the window, their responses, and the events.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -15,13 +15,13 @@ use tauri::{App, Listener, Manager, WebviewWindow, WebviewWindowBuilder};
 
 const HANG: Duration = Duration::from_secs(60);
 
-/// An application with one window, and all that came to it.
+/// An application with one window, and everything that the window received.
 struct Bench {
     app: App<MockRuntime>,
     window: WebviewWindow<MockRuntime>,
-    /// The events for all windows.
+    /// The events that all windows got.
     events: Arc<Mutex<Vec<Value>>>,
-    /// What came through each channel.
+    /// The messages of each channel.
     channels: Arc<Mutex<HashMap<u32, Vec<Value>>>>,
 }
 
@@ -49,7 +49,7 @@ impl Bench {
         Self { app, window, events, channels }
     }
 
-    /// As `invoke` does in the window.
+    /// Calls a command, as `invoke` does in the window.
     fn invoke(&self, command: &str, arguments: Value) -> Result<Value, Value> {
         let url = if cfg!(windows) { "http://tauri.localhost" } else { "tauri://localhost" };
         let request = InvokeRequest {
@@ -85,7 +85,7 @@ fn shell(line: &str) -> Value {
     json!({ "request": { "command": { "type": "shell", "command": line } } })
 }
 
-/// Their types, without `exited`, which may come before the last output or after it.
+/// Returns the types of events, without `exited`, which may come before the last output or after it.
 fn kinds(events: &[Value]) -> Vec<&str> {
     events.iter().map(|event| event["type"].as_str().unwrap()).filter(|kind| *kind != "exited").collect()
 }

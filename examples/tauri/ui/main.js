@@ -1,4 +1,4 @@
-// The window: a line for a shell, its output as it comes, and a list of what runs.
+// Shows the window: a command line for a shell, its output as it is written, and a list of executions.
 const { Channel, invoke } = window.__TAURI__.core;
 const { listen } = window.__TAURI__.event;
 
@@ -6,10 +6,10 @@ const line = document.querySelector('#line');
 const output = document.querySelector('#output');
 const executions = document.querySelector('#executions');
 
-/** As the engine reads it: snake_case, as in Rust. */
+/** Returns a request in the form that the engine reads: snake_case, as in Rust. */
 const request = () => ({ command: { type: 'shell', command: line.value }, metadata: { source: 'window' } });
 
-/** Output is shown as text: nothing in it is read as HTML. */
+/** Shows output as text: nothing in it is interpreted as HTML. */
 function show(text, style = '') {
   const part = document.createElement('span');
   part.className = style;
@@ -20,14 +20,14 @@ function show(text, style = '') {
 
 function showEvent(event) {
   if (event.type === 'started') show(`$ ${event.command}\n`);
-  // A line that is shown in pieces ends with its last one.
+  // A line that is shown in pieces ends with its last piece.
   if (event.type === 'stdout' || event.type === 'stderr') show(event.line + (event.partial || event.continued ? '' : '\n'), event.type);
   if (event.type === 'started' || event.result) list();
 }
 
 const showError = (error) => show(`${error.code}: ${error.message}\n`, 'stderr');
 
-/** To the end, with the events of this call alone. */
+/** Runs a command to its end, with the events of this call only. */
 async function run() {
   const onEvent = new Channel();
   onEvent.onmessage = showEvent;
@@ -35,7 +35,7 @@ async function run() {
   show(`${result.status}, exit code ${result.exit_code ?? '-'}, ${Math.round(result.duration_ms)} ms\n`);
 }
 
-/** In the background: what happens comes as events of the application. */
+/** Runs a command in the background; its events come as events of the application. */
 const start = () => invoke('execute_command', { request: request() });
 
 async function list() {
