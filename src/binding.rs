@@ -39,7 +39,7 @@ mod teardown;
 
 type Result<T> = std::result::Result<T, Thrown>;
 
-/// The version of the addon. The facade refuses any version other than its own.
+/// Returns the version of the addon. The facade refuses any version other than its own.
 #[napi]
 #[must_use]
 pub(crate) fn version() -> &'static str {

@@ -285,7 +285,7 @@ impl ExecutionConfig {
     }
 }
 
-/// The function is never inlined: there are many settings, of few types.
+/// Sets a field, and returns whether the value has its type. It is never inlined: there are many settings, of few types.
 #[inline(never)]
 fn set<T: DeserializeOwned>(field: &mut T, value: serde_json::Value) -> bool {
     serde_json::from_value(value).map(|value| *field = value).is_ok()

@@ -309,19 +309,19 @@ impl ExecutionEvent {
         }
     }
 
-    /// Whose event it is: the id of an execution, or that of a plan for its progress.
+    /// Returns the id of the execution to which the event belongs, or that of the plan for its progress.
     #[must_use]
     pub fn execution_id(&self) -> Uuid {
         self.head().0
     }
 
-    /// Counts the events of one execution, or the progress of one plan, from 0.
+    /// Returns the number of the event within its execution, or within the progress of its plan, from 0.
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.head().2
     }
 
-    /// The time of the event.
+    /// Returns the time of the event.
     #[must_use]
     pub fn timestamp(&self) -> DateTime<Utc> {
         self.head().1

@@ -150,7 +150,7 @@ impl Batch {
         text.chars().map(char::len_utf16).sum()
     }
 
-    /// Whether its numbers have room in `shared`, and no execution waits for it: then JavaScript need not come back to say that it is done.
+    /// Returns whether its numbers have room in `shared`, and no execution waits for it: then JavaScript need not report that it is done.
     pub(super) fn is_done_when_given(&self, shared: &[f64]) -> bool {
         self.is_short(shared) && self.credits.is_empty()
     }

@@ -17,7 +17,7 @@ use crate::types::{
 const LONGEST_WITHIN: usize = 1024;
 
 pub(super) trait Cross {
-    /// Whether the field has no value, so that an optional one has no key.
+    /// Returns whether the field has no value, so that an optional one has no key.
     fn is_absent(&self) -> bool {
         false
     }

@@ -29,7 +29,7 @@ pub(crate) enum Kind {
         least: u64,
         most: u64,
     },
-    /// One of these words, as files write them.
+    /// A word of a list, as files write it.
     Choice(&'static [&'static str]),
     /// A list of globs of names.
     Globs,
@@ -39,7 +39,7 @@ pub(crate) enum Kind {
     Limits,
     /// Names of groups.
     Names,
-    /// The conditions under which a command is run again.
+    /// The conditions under which a failed command is run again.
     Retry,
     /// Limits of the system.
     Resources,

@@ -83,7 +83,7 @@ impl Serialize for Command {
             Self::StrictShell { command, shell } => {
                 StrictLine { r#type: "shell", command, shell, strict: true }.serialize(serializer)
             }
-            // What serde derives is a function of the type, which goes before the trait's.
+            // The function that serde derives is one of the type, which has precedence over that of the trait.
             other => Self::serialize(other, serializer),
         }
     }

@@ -12,7 +12,7 @@ pub enum Stdin {
     /// Empty: the child reads end of file at once.
     #[default]
     Empty,
-    /// These bytes, then end of file. A child that does not read them is not an error.
+    /// Bytes, then end of file. It is not an error if the child does not read them.
     Bytes(Vec<u8>),
     /// The chunks of a [`StdinWriter`], at the pace at which the child reads, then end of file.
     Stream(StdinStream),
@@ -176,7 +176,7 @@ impl StdinDemand {
     }
 }
 
-/// What comes next on a child's standard input.
+/// The next part of a child's standard input.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Chunk {
     Bytes(Vec<u8>),
@@ -251,7 +251,7 @@ mod tests {
     async fn a_chunk_is_taken_only_when_it_is_asked_for() {
         let (mut writer, mut reader) = pair();
         assert_eq!(once(writer.write("early")), None);
-        // However often the wait is dropped, one chunk is requested.
+        // Only one chunk is requested, however often the wait is dropped.
         for _ in 0..3 {
             assert_eq!(once(reader.next()), None);
         }
