@@ -8,150 +8,163 @@ export declare class ExternalObject<T> {
   }
 }
 
-/** An engine and the outbox of its events. */
+/** An engine and the queue of its events. */
 export declare class NativeEngine {
   /**
-   * Accepts or refuses each of many requests; as `submit` otherwise. The events of the first one come under `handle`, those of the
-   * others under the numbers that follow. Returns the JSON text of a list: the id of each, or the code and the message of its error.
+   * Accepts or refuses each of many requests, with the arguments of `submit`. The events of the first request come under `handle`, those
+   * of the others under the numbers that follow. Returns the JSON text of a list: the id of each request, or the code and the message of
+   * its error.
    */
   submitMany(requests: unknown, options: unknown, env: string | undefined | null, handle: number, ways: number): string | null
   /** Accepts a plan. */
   submitPlan(plan: unknown, options: unknown, call: PlanCall): ExternalObject<AcceptedPlan>
-  /** The JSON text of a list: the id of a plan, and those of its steps by index. */
+  /** Returns the JSON text of a list: the id of a plan, and the ids of its steps by index. */
   static planIds(plan: ExternalObject<AcceptedPlan>): string
-  /** Requests the end of a plan; `aborted`: because of an abort signal. */
+  /** Requests the end of a plan; `aborted` means because of an abort signal. */
   stopPlan(id: unknown, aborted: boolean): void
   /** Reports that the abort signal of a step has fired. */
   static abortStep(plan: ExternalObject<AcceptedPlan>, index: number): void
-  /** The result of a plan that is over; `null` while it runs. */
+  /** Returns the result of a plan that has ended; `null` while it runs. */
   planResult(id: unknown): ExternalObject<PlanExecutionResult> | null
-  /** The result of a plan that is over, if a thread of the engine has to mask it first; else `null`. */
+  /** Returns the result of a plan that has ended if a thread of the engine has to mask it first; else `null`. */
   maskedPlan(id: unknown): Promise<ExternalObject<Arc<PlanExecutionResult>>> | null
-  /** The plan result at a position of the batch that was taken last. */
+  /** Returns the plan result at a position of the batch that was taken last. */
   planOutcome(position: number): ExternalObject<PlanExecutionResult> | null
-  /** A plan's result as JSON text, apart from the results of its steps. */
+  /** Returns a plan's result as JSON text, without the results of its steps. */
   static planText(result: ExternalObject<PlanExecutionResult>): string
-  /** The results of the steps that began, in the order of their indexes. */
+  /** Returns the results of the steps that began, in the order of their indexes. */
   static planSteps(result: ExternalObject<PlanExecutionResult>): Array<ExternalObject<HeldResult>>
-  /** Reads the output of an execution so far. */
+  /** Reads the output that an execution has written so far. */
   readOutput(id: unknown, options: unknown): Promise<OutputRead>
   /** Reads the environment of the user's login shell. Without `env` it starts with the variables of this process. */
   static loginShellEnv(options: unknown, variables?: string | undefined | null): Promise<OutputRead>
-  /** Moves the deadline of an execution; gives the new one, in ms since 1970. */
+  /** Moves the deadline of an execution, and returns the new one in ms since 1970. */
   extendTimeout(id: unknown, ms: unknown): number
-  /** `wake` is called, without arguments, when there is something to take. */
+  /** Creates an engine. `wake` is called, without arguments, when a batch can be taken. */
   constructor(config: unknown, wake: () => void)
   /**
-   * Accepts a request. Its events come under `handle`. Without an `env` the variables are this process's own; `null` says that
-   * they cannot be read. `ways` is a sum of `protocol::submit`; with `FEEDS` its input comes through `feed`.
+   * Accepts a request. Its events come under `handle`. Without an `env` the variables are those of this process; `null` means that they
+   * cannot be read. `ways` is a sum of `protocol::submit`; with `FEEDS` its input comes through `feed`.
    */
   submit(request: unknown, options: unknown, env: string | undefined | null, handle: number, ways: number): string | null
-  /** Runs a request and blocks this thread until it has ended; as `submit` otherwise. */
+  /** Runs a request and blocks this thread until it has ended. The arguments are those of `submit`. */
   runSync(request: unknown, options: unknown, variables: string | undefined | null, ways: number): ExternalObject<HeldResult> | null
-  /** The texts of refusals, such as a message and a field, with the secrets of the engine, and those of a call, masked. */
+  /** Returns the texts of refusals, such as a message and a field, with the secrets of the engine and of a call masked. */
   mask(texts: Array<string>, call: RefusedCall): Array<string>
-  /** Does the same without an engine. */
+  /** Returns the texts of refusals with the secrets of a call masked, without an engine. */
   static maskWith(texts: Array<string>, call: RefusedCall): Array<string>
-  /** Masks one more secret from now on: everywhere, or in one execution. */
+  /** Masks one more secret from now on, in all executions or in one. */
   addSecret(value: unknown, id: unknown): void
   /**
-   * This process's own variables, packed as `submit` takes them; `null` where they cannot be read, are no text, or are not those
+   * Returns the variables of this process, packed as `submit` takes them; `null` if they cannot be read, are not text, or are not those
    * of this thread.
    */
   static ownEnvironment(): string | null
-  /** Sends the input of an execution the chunk that it has requested. */
+  /** Sends the requested chunk to the input of an execution. */
   feed(handle: number, chunk: Uint8Array): void
   /**
-   * Ends the input of an execution; with a `failure` there should have been more, and the execution ends too. `field` is the option
-   * with the input.
+   * Ends the input of an execution. With a `failure` the input is incomplete, and the execution ends too. `field` is the option with the
+   * input.
    */
   endInput(handle: number, field: string, failure?: string | undefined | null): void
-  /** Writes to an open input; the place in the order of writes is taken at once. */
+  /** Writes to an open input. Concurrent writes keep the order of the calls. */
   write(id: unknown, bytes: Uint8Array): Promise<WriteOutcome>
-  /** Ends an open input, after the writes before. */
+  /** Ends an open input, after the previous writes. */
   endOpenInput(id: unknown): void
   /** Changes the size of a terminal. */
   resize(id: unknown, size: unknown): void
   /**
-   * Requests the end of an execution; `aborted`: because of an abort signal. A `grace_ms` that is not negative is the longest time
-   * from now until it is killed.
+   * Requests the end of an execution; `aborted` means because of an abort signal. A `grace_ms` that is not negative is the longest time
+   * from now until the kill, in ms.
    */
   stop(id: unknown, aborted: boolean, graceMs: number): void
-  /** Sends a signal to the command itself; returns whether there was a process. */
+  /** Sends a signal to the command itself, and returns whether there was a process. */
   signal(id: unknown, name: unknown): boolean
-  /** Takes no more work. */
+  /** Closes the engine: it refuses further work. */
   close(): void
   /**
-   * Ends what runs in all engines and what no guardian ends, for a host that exits where the system does not call the addon (Windows):
-   * the stop signal, then the kill. Returns when all is gone, after half a second at most.
+   * Ends the running executions of all engines that no guardian ends: first the stop signal, then the kill. It is for a host that exits
+   * on a system that does not call the addon (Windows). Returns when all processes are gone, after half a second at most.
    */
   static endUnguarded(): void
-  /** Sends no more events: everything is over, and nothing new is taken. */
+  /** Stops the delivery of events: all executions have ended, and the engine accepts no more. */
   detach(): void
   /**
-   * Requests the end of everything, as a shutdown or as a cancel, and returns how many executions that are. `grace_ms`
-   * as for `stop`.
+   * Requests the end of all executions and plans, by a shutdown or a cancel, and returns the number of executions. `grace_ms` is that of
+   * `stop`.
    */
   stopAll(shutdown: boolean, graceMs: number): number
-  /** Milliseconds on the clock of all deadlines, which stands still while the machine sleeps. */
+  /** Returns the time of the clock of all deadlines, in ms. The clock does not advance while the machine sleeps. */
   static clockMs(): number
-  /** The types of events that have listeners: a bit for each, by its number. */
+  /** Sets the types of events that have listeners: a bit for each type, by its number. */
   listen(interest: number): void
   /**
-   * The next batch; `null` when there is none, and then `wake` is called for the next. The batch before it is done. A short
-   * one is its text alone, and `shared` holds the count of its numbers and the numbers; a negative count says that there is no
-   * other, and `wake` is called for the next.
+   * Returns the next batch; `null` when there is none, and then `wake` is called for the next one. The call releases the previous batch.
+   * A short batch is its text alone, and `shared` holds the count of its numbers and the numbers. A negative count means that there is
+   * no further batch, and `wake` is called for the next one.
    */
   take(shared: Float64Array): string | { text: string; numbers: Float64Array; bytes?: Uint8Array } | null
   /** Reports that `count` more groups of lines of a pulled execution were consumed. */
   release(handle: number, count: number): void
-  /** The result at a position of the batch that was taken last. */
+  /** Returns the result at a position of the batch that was taken last. */
   outcome(position: number): ExternalObject<HeldResult> | null
-  /** A short output of an execution that has ended, with all masked that is secret now. */
+  /** Returns a short output of an ended execution with all current secrets masked. */
   maskOutput(id: unknown, text: string): string
+  /** Returns the status of an execution. */
   status(id: unknown): string
+  /** Returns the result of an ended execution. */
   result(id: unknown): ExternalObject<HeldResult>
-  /** The result of an execution that has ended, if it is large and a thread of the engine has to mask it first; else `null`. */
+  /** Returns the result of an ended execution if it is large and a thread of the engine has to mask it first; else `null`. */
   maskedResult(id: unknown): Promise<ExternalObject<HeldResult>> | null
+  /** Returns the path of the log of an execution; `null` when it has none. */
   logPath(id: unknown): string | null
-  /** Reads a log, or its end; all of it when `tail_bytes` is negative. */
+  /** Reads a log, or its last `tail_bytes` bytes; all of it when `tail_bytes` is negative. */
   readLog(id: unknown, tailBytes: number): Promise<LogRead>
-  /** The JSON text of a listing; its dates are text. */
+  /** Returns the JSON text of a listing, with dates as text. */
   list(filter: unknown): string
+  /** Removes the record of an ended execution. */
   remove(id: unknown): void
+  /** Removes the records whose retention has ended, and returns the number of removed executions. */
   cleanup(): number
+  /** Returns the totals since the engine started. */
   stats(): object
+  /** Returns the metrics in the text format of Prometheus. */
   metricsText(): string
-  /** The label of an execution as a status of feedback has it; `null` if it may not be there. */
+  /** Returns the label of an execution for its feedback; `null` if the label is not permitted there. */
   feedbackLabel(id: unknown, label: unknown): string | null
-  /** The command of an execution as a person would type it, cut short. */
+  /** Returns the command of an execution as a person would type it, shortened. */
   command(id: unknown): string | null
+  /** Returns the current load of the engine. */
   concurrency(): object
+  /** Returns the effective configuration. */
   config(): object
-  /** Reads `EXEC_*` variables; returns the settings that they set. */
+  /** Reads `EXEC_*` variables, and returns the settings that are given there. */
   static configFromEnv(vars: unknown): object
-  /** Reads a file; returns the settings that it sets. */
+  /** Reads a file, and returns the settings that are given there. */
   static configFromFile(path: string): object
-  /** A result as JSON text. Its dates are milliseconds, and output that is `null` there comes by `resultOutput`. */
+  /** Returns a result as JSON text, with dates in milliseconds. Output that is `null` there is returned by `resultOutput`. */
   static resultText(result: ExternalObject<HeldResult>): string
-  /** What a result has of standard output, or of standard error. */
+  /** Returns the standard output, or the standard error, of a result. */
   static resultOutput(result: ExternalObject<HeldResult>, stderr: boolean): string | Buffer
-  /** What keeps the engine from having done its part in a result, if anything did: the JSON text of an `ErrorInfo`. */
+  /**
+   * Returns the error that kept the engine from running the command of a result as requested, as the JSON text of an `ErrorInfo`; `null`
+   * if there is none.
+   */
   static resultError(result: ExternalObject<HeldResult>): string | null
-  /** Frees what a result keeps: all of it was read. */
+  /** Releases the memory of a result that was read completely. */
   static releaseResult(result: ExternalObject<HeldResult>): void
-  /** Reads a request in wire form: JSON text, or the object that it describes. The request comes as JSON text too. */
+  /** Reads a request in wire form, as JSON text or as the parsed object, and returns it as JSON text. */
   static parseRequest(wire: unknown): string
 }
 
-/** The outcome of reading a log: its text, or an error as the facade understands it. */
+/** The outcome of reading a log: its text, or an error in the form that the facade reads. */
 export interface LogRead {
   text?: string
   code?: string
   message?: string
 }
 
-/** The outcome of reading output: text or bytes, or an error as the facade understands it. */
+/** The outcome of reading output: text or bytes, or an error in the form that the facade reads. */
 export interface OutputRead {
   text?: string
   bytes?: Uint8Array
@@ -159,40 +172,40 @@ export interface OutputRead {
   message?: string
 }
 
-/** What comes with a plan. */
+/** The arguments of a plan's submission. */
 export interface PlanCall {
   /** The variables of the host. */
   env: string
-  /** The plan's events come under it, and those of its steps under the handles that follow, in the order of the steps. */
+  /** The handle of the plan's events. Those of its steps come under the handles that follow, in the order of the steps. */
   handle: number
-  /** The plan is the JSON text of a list of the plan and the options. */
+  /** Whether the plan is the JSON text of a list of the plan and the options. */
   asText: boolean
-  /** Whether lines come only as they are released. */
+  /** Whether lines are delivered only as JavaScript releases them. */
   pull: boolean
-  /** The plan's abort signal has fired. */
+  /** Whether the plan's abort signal has fired. */
   aborted: boolean
-  /** The steps that have an abort signal. */
+  /** The indexes of the steps that have an abort signal. */
   signals: Array<number>
-  /** The steps whose signal has fired. */
+  /** The indexes of the steps whose abort signal has fired. */
   fired: Array<number>
 }
 
-/** What may be secret in a call that is refused. */
+/** The data of a refused call in which secrets may be. */
 export interface RefusedCall {
-  /** The secrets of its options. */
+  /** The secrets of the call's options. */
   secrets: Array<string>
-  /** The variables of the host and of its requests, packed as `submit` takes them. */
+  /** The variables of the host and of the call's requests, packed as `submit` takes them. */
   variables: string
-  /** Whether its options say that those of them are secret that look so. */
+  /** Whether the call's options mask the values of variables with secret names. */
   masksVariables: boolean
-  /** The names that its configuration adds to those. */
+  /** The patterns of secret names that the configuration of the call adds. */
   patterns: Array<string>
 }
 
-/** The version that the addon was built as: the facade refuses any other than its own. */
+/** Returns the version of the addon. The facade refuses any version other than its own. */
 export declare function version(): string
 
-/** The error of a write, as the facade understands it; none if it was accepted. */
+/** The outcome of a write: an error in the form that the facade reads, or none if the data was accepted. */
 export interface WriteOutcome {
   code?: string
   message?: string

@@ -649,78 +649,79 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   id: string;
   /** A final status: `completed`, `failed`, `cancelled` or `timeout`. */
   status: 'completed' | 'failed' | 'cancelled' | 'timeout';
-  /** Whether the status is `completed`: exit code 0, by itself. */
+  /** Whether the status is `completed`: the command exited by itself with code 0. */
   success: boolean;
   /** The exit code; `null` when a signal ended the command or it never ran. */
   exitCode: number | null;
-  /** The name of the signal that ended it, such as `SIGKILL`; else `null`. */
+  /** The name of the signal that ended the command, such as `SIGKILL`; else `null`. */
   signal: string | null;
-  /** Exactly what it wrote to standard output, up to `maxOutputSizeBytes`. */
+  /** The exact output to standard output, up to `maxOutputSizeBytes`. */
   stdout: Output;
-  /** Exactly what it wrote to standard error, up to `maxOutputSizeBytes`. */
+  /** The exact output to standard error, up to `maxOutputSizeBytes`. */
   stderr: Output;
-  /** Milliseconds from spawn to the end, on a monotonic clock; 0 when it never ran. */
+  /** The time from spawn to the end, in ms, on a monotonic clock; 0 when the command never ran. */
   durationMs: number;
-  /** Milliseconds from acceptance, or from the end of the pause before this attempt, to spawn. */
+  /** The time from acceptance, or from the end of the pause before this attempt, to spawn, in ms. */
   queuedMs: number;
-  /** When it was spawned, or accepted if it never was. */
+  /** The time of the spawn; the time of acceptance if the command was never spawned. */
   startedAt: Date;
-  /** When it ended, by the clock of the system. */
+  /** The time of the end, by the system clock. */
   completedAt: Date;
-  /** The process id; `null` when it never ran. */
+  /** The process id; `null` when the command never ran. */
   pid: number | null;
-  /** Which attempt this was, from 1. All other fields describe this attempt. */
+  /** The number of the attempt, from 1. All other fields describe this attempt. */
   attempt: number;
-  /** The attempts before it, oldest first, if there were any. */
+  /** The earlier attempts, oldest first; absent when there were none. */
   retries?: FailedAttempt[];
-  /** Set when the engine could not do its part. */
+  /** The error that kept the engine from running the command as requested; else absent. */
   error?: ErrorInfo;
-  /** Why it ended; not set after `INTERNAL` and `LOG_FAILED`. */
+  /** The reason why the execution ended; absent after `INTERNAL` and `LOG_FAILED`. */
   reason?: Reason;
   /**
-   * With the reason `aborted`, the `reason` of the abort signal, as it was given to `abort()`. Absent when the standard input broke off.
-   * `getResult` and a later wait know it for the last 1 000 aborted executions of an engine.
+   * The `reason` of the abort signal, as it was given to `abort()`, if the reason is `aborted`; absent when the standard input failed.
+   * `getResult` and a later wait have it for the last 1 000 aborted executions of an engine.
    */
   abortReason?: unknown;
-  /** Bytes written to standard output, kept or not. */
+  /** The number of bytes written to standard output, kept or not. */
   stdoutBytes: number;
-  /** Bytes written to standard error, kept or not. */
+  /** The number of bytes written to standard error, kept or not. */
   stderrBytes: number;
-  /** Whether `stdout` lacks some of them. */
+  /** Whether `stdout` lacks some of those bytes. */
   stdoutTruncated: boolean;
-  /** Whether `stderr` lacks some of them. */
+  /** Whether `stderr` lacks some of those bytes. */
   stderrTruncated: boolean;
   /**
-   * All of standard output, when it was longer than its cap and the strategy is `streamToFile`: from its first byte, to its end or to the
-   * bound that it met. The file goes with the record.
+   * The file with all of standard output, if it exceeded `maxOutputSizeBytes` and the strategy is `streamToFile`: from its first byte, to
+   * its end or to the limit that it reached. The file is removed with the record.
    */
   stdoutOverflowFile?: string;
-  /** The same of standard error. */
+  /** The file with all of standard error, under the same conditions. */
   stderrOverflowFile?: string;
   /**
-   * Its log: at `outputLogPath` if the request named one, else in `logDir`. Secrets in it are masked: `getLogPath` gives the path itself.
+   * The path of the log: `outputLogPath` if the request has one, else a file in `logDir`. Secrets in the path are masked; `getLogPath`
+   * returns it unmasked.
    */
   logPath?: string;
-  /** Bytes that overflow files should have got and did not, because a bound or the disk forbade it. */
+  /** The number of bytes that are missing in overflow files, because a limit or the disk did not permit to write them. */
   overflowLostBytes: number;
-  /** Bytes that a log should have got and did not. */
+  /** The number of bytes that are missing in the log. */
   logLostBytes: number;
   /** Whether a background process still held an output pipe when the engine stopped reading. */
   leaked: boolean;
-  /** What the engine had to end. */
+  /** The processes that the engine ended, and the means; absent when it ended none. */
   killed?: Killed;
-  /** What it was doing when its time was up (`timeout`, `idle_timeout`). */
+  /** The state of the processes when a timeout was reached (`timeout`, `idle_timeout`); else absent. */
   diagnosis?: Diagnosis;
-  /** Milliseconds of processor time in user mode: the command and the children it waited for. */
+  /** The processor time in user mode of the command and of the children for which it waited, in ms. */
   cpuUserMs: number;
-  /** Milliseconds of processor time that the system spent for them. */
+  /** The processor time in kernel mode of those processes, in ms. */
   cpuSystemMs: number;
   /**
-   * The most memory that the largest process of the command had, in bytes, if it is known. Linux counts the memory of the host for a moment
-   * as that of the command, so that it is not known of a command that needs less than the host.
+   * The peak memory of the largest process of the command, in bytes; absent when it is not known. At the spawn Linux counts the memory of
+   * the host as that of the command, so that the peak of a command that needs less memory than the host is not known.
    */
   peakMemoryBytes?: number;
-  /** As in the request. */
+  /** The value in the request. */
   metadata: ExecutionMetadata;
 }
 
@@ -850,17 +851,19 @@ interface EventBase {
   step?: number;
 }
 
-/** Accepted, and waiting for a slot or for a group. */
+/** The execution was accepted, and waits for a slot or for a group. */
 export interface QueuedEvent extends EventBase {
   /** The name of the event. */
   type: 'queued';
   /** The command as a person would type it. */
   command: string;
-  /** The first of its groups, by name, that has no place for it. `null`: it waits for a slot only. */
+  /**
+   * The name of the first of its groups, in alphabetical order, that has no free place. With `null` the execution waits for a slot only.
+   */
   group: string | null;
 }
 
-/** Spawned. */
+/** The command was spawned. */
 export interface StartedEvent extends EventBase {
   /** The name of the event. */
   type: 'started';
@@ -872,36 +875,36 @@ export interface StartedEvent extends EventBase {
 
 /**
  * The command waits for input: its standard input is open and empty, it has neither written nor used the processor for `waitingAfterMs`,
- * and one of its processes is blocked in a call that reads it. Emitted once for each such wait, on Linux, with a terminal, or a `stdin`
- * that is a stream or open.
+ * and one of its processes is blocked in a call that reads the input. The event is emitted once for each such wait, on Linux, for a command
+ * with a terminal, or with a `stdin` that is a stream or open.
  */
 export interface WaitingEvent extends EventBase {
   /** The name of the event. */
   type: 'waiting';
-  /** What it waits for. */
+  /** The input for which the command waits. */
   for: 'stdin' | 'terminal';
-  /** The unfinished line that it wrote last, such as a question; else empty. */
+  /** The unfinished line that the command wrote last, such as a question; else empty. */
   prompt: string;
 }
 
 /**
- * The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. In JavaScript it
- * is made only while the engine has a listener for `exited`; then `event` and streams get it too.
+ * The command itself has exited. Its output may not have been read to the end, and processes that it left behind may still run. In
+ * JavaScript the event is emitted only while the engine has a listener for `exited`; then listeners for `event` and streams get it too.
  */
 export interface ExitedEvent extends EventBase {
   /** The name of the event. */
   type: 'exited';
   /** The exit code; `null` when a signal ended the command. */
   exitCode: number | null;
-  /** The name of the signal that ended it. */
+  /** The name of the signal that ended the command; else `null`. */
   signal: string | null;
 }
 
-/** The execution continues without something that the engine guarantees. What all executions lack is reported once by each engine. */
+/** The execution continues without a property that the engine guarantees. If all executions lack it, each engine emits the event once. */
 export interface DegradedEvent extends EventBase {
   /** The name of the event. */
   type: 'degraded';
-  /** What is missing, and why. */
+  /** The missing property, and the cause. */
   message: string;
 }
 
@@ -1001,42 +1004,48 @@ export type ExecutionEvent<Output extends string | Buffer = string> =
 
 /** The events of an engine and the arguments of their listeners. */
 export interface ExecutionEvents<Output extends string | Buffer = string> {
-  /** Accepted, and waiting for a slot or for a group. */
+  /** The execution was accepted, and waits for a slot or for a group. */
   queued: [QueuedEvent];
-  /** Spawned. */
+  /** The command was spawned. */
   started: [StartedEvent];
   /**
    * The command waits for input: its standard input is open and empty, it has neither written nor used the processor for `waitingAfterMs`,
-   * and one of its processes is blocked in a call that reads it. Emitted once for each such wait, on Linux, with a terminal, or a `stdin`
-   * that is a stream or open.
+   * and one of its processes is blocked in a call that reads the input. The event is emitted once for each such wait, on Linux, for a
+   * command with a terminal, or with a `stdin` that is a stream or open.
    */
   waiting: [WaitingEvent];
   /**
-   * The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. In JavaScript
-   * it is made only while the engine has a listener for `exited`; then `event` and streams get it too.
+   * The command itself has exited. Its output may not have been read to the end, and processes that it left behind may still run. In
+   * JavaScript the event is emitted only while the engine has a listener for `exited`; then listeners for `event` and streams get it too.
    */
   exited: [ExitedEvent];
-  /** The execution continues without something that the engine guarantees. What all executions lack is reported once by each engine. */
+  /** The execution continues without a property that the engine guarantees. If all executions lack it, each engine emits the event once. */
   degraded: [DegradedEvent];
-  /** An attempt failed, and another one follows after a pause. */
+  /** An attempt failed, and another attempt follows after a pause. */
   retry: [RetryEvent<Output>];
-  /** Progress of a plan: emitted when a step begins and when a step ends. The last one of a plan has its result. */
+  /** A step of a plan began or ended. The last such event of a plan has its result. */
   progress: [ProgressEvent<Output>];
-  /** A line on standard output, or a piece of one: a line is its pieces up to the first that is neither `partial` nor `continued`. */
+  /**
+   * The command wrote a line to standard output, or a piece of one. A line consists of its pieces up to the first that is neither `partial`
+   * nor `continued`.
+   */
   stdout: [OutputEvent<'stdout', Output>];
-  /** A line on standard error, or a piece of one, as on standard output. */
+  /** The command wrote a line to standard error, or a piece of one, as with `stdout`. */
   stderr: [OutputEvent<'stderr', Output>];
-  /** What a command wrote to its terminal, with its control sequences. The lines of it, without these, are events `stdout`. */
+  /**
+   * The command wrote to its terminal: the event has the output with control sequences. Its lines, without control sequences, are events of
+   * the type `stdout`.
+   */
   data: [DataEvent<Output>];
-  /** Exited with code 0. */
+  /** The command exited with code 0. */
   completed: [EndEvent<'completed', Output>];
-  /** Exited otherwise, or the engine could not do its part. */
+  /** The command ended in another way, or the engine could not run it as requested. */
   failed: [EndEvent<'failed', Output>];
-  /** Ended on request. */
+  /** The execution was ended on request. */
   cancelled: [EndEvent<'cancelled', Output>];
-  /** Ended because a time was up. */
+  /** The execution was ended because a timeout was reached. */
   timeout: [EndEvent<'timeout', Output>];
-  /** All of them. */
+  /** Every event, whatever its type is. */
   event: [ExecutionEvent<Output>];
 }
 

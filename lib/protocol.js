@@ -4,7 +4,7 @@
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').ExecutionResult} ExecutionResult */
 
-/** The types of events; the number of one in a batch is its place. */
+/** The types of events. The number of a type in a batch is its place in the list. */
 const EVENT_TYPES = /** @type {const} */ ([
   'queued',
   'started',
@@ -22,10 +22,10 @@ const EVENT_TYPES = /** @type {const} */ ([
   'timeout',
 ]);
 
-/** Where an execution stands; the number of a status in a batch is its place. */
+/** The statuses of an execution. The number of a status in a batch is its place in the list. */
 const STATUSES = /** @type {const} */ (['pending', 'running', 'completed', 'failed', 'cancelled', 'timeout']);
 
-/** What a group of numbers in a batch is. */
+/** The kinds of groups of numbers in a batch. */
 const GROUP = /** @type {const} */ ({
   /** The event `queued`. */
   QUEUED: 0,
@@ -63,25 +63,25 @@ const GROUP = /** @type {const} */ ({
   COMPLETED_BY_EXIT: 34,
   /** The event `failed`, with the short form of its result. */
   FAILED_BY_EXIT: 35,
-  /** The child can take more of its standard input, or takes none any more. */
+  /** The demand for standard input: the child can take more of it, or takes no more. */
   INPUT: 36,
-  /** What a terminal has shown, as bytes. */
+  /** The output of a terminal, as bytes. */
   DATA_BYTES: 37,
 });
 
-/** What is said of a line, as a sum; its number in a batch is its length × `FLAGS` and that sum. */
+/** The flags of a line. The number of a line in a batch is its length × `FLAGS` plus the sum of its flags. */
 const LINE = /** @type {const} */ ({
-  /** The line was not finished after a while of silence. */
+  /** The line was unfinished after a time without output. */
   PARTIAL: 1,
   /** The line is longer than a piece of a line may be. */
   CONTINUED: 2,
-  /** A lone carriage return ended it. */
+  /** A single carriage return ended the line. */
   CARRIAGE_RETURN: 4,
-  /** How many sums of the others there are. */
+  /** The number of possible sums of the other flags. */
   FLAGS: 8,
 });
 
-/** How an execution is submitted, as a sum. */
+/** The flags of a submission, which are added. */
 const SUBMIT = /** @type {const} */ ({
   /** JavaScript gets all events of the execution, and lines only as it releases them. */
   PULLS: 1,
@@ -93,19 +93,19 @@ const SUBMIT = /** @type {const} */ ({
   AS_TEXT: 8,
 });
 
-/** What is not there, in the place of a length or a position. */
+/** The number that stands for an absent length or position. */
 const ABSENT = -1;
 
 /**
- * Reads the fields of an event, but for its result: its position is the number after them.
+ * Reads the fields of an event, except for its result. The number after them is the position of the result.
  *
  * @param {number} group
  * @param {string} executionId
  * @param {Date} timestamp
  * @param {number} sequence
- * @param {() => number} next Gives the next number.
- * @param {(length: number) => string} take Gives the next text.
- * @returns {ExecutionEvent | undefined} Nothing for a group that is something else.
+ * @param {() => number} next Returns the next number.
+ * @param {(length: number) => string} take Returns the next text.
+ * @returns {ExecutionEvent | undefined} The event; `undefined` for a group of another kind.
  */
 function readEvent(group, executionId, timestamp, sequence, next, take) {
   switch (group) {
@@ -177,12 +177,12 @@ function readEvent(group, executionId, timestamp, sequence, next, take) {
 }
 
 /**
- * The result of an execution that exited and has nothing else to report, made of the numbers and texts of its end in a batch.
+ * Returns the result of an execution that exited and has nothing else to report, from the numbers and texts of its end in a batch.
  *
  * @param {string} id
  * @param {'completed' | 'failed'} status
- * @param {() => number} next Gives the next number.
- * @param {(length: number) => string} take Gives the next text.
+ * @param {() => number} next Returns the next number.
+ * @param {(length: number) => string} take Returns the next text.
  * @returns {ExecutionResult}
  */
 function readExitResult(id, status, next, take) {
@@ -228,7 +228,7 @@ function readExitResult(id, status, next, take) {
 }
 
 /**
- * Makes dates of the milliseconds in a result that came as JSON.
+ * Replaces the milliseconds in a result from JSON by dates.
  *
  * @param {any} result
  */
