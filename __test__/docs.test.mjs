@@ -341,7 +341,7 @@ describe('numbers', () => {
 
 /** Returns why a block cannot run here: a program that it starts is not installed. Others that it may need have stand-ins. */
 function missing({ code }) {
-  const needs = (name) => code.includes(`program: '${name}'`) || (name === 'bash' && code.includes('strict: true'));
+  const needs = (name) => code.includes(`program: '${name}'`) || (name === 'bash' && /strict: true|'\/bin\/bash'/.test(code));
   const name = ['npm', 'python3', 'bash'].find((one) => needs(one) && spawnSync(one, ['--version']).status !== 0);
   return name === undefined ? false : `${name} is NOT INSTALLED: this example was not run`;
 }

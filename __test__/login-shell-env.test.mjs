@@ -12,6 +12,8 @@ import { file, folder, hasBusybox, isAlive } from './helpers/programs.mjs';
 /** Whether a shell is there. Where `.ci/run` has installed it, its test fails without it. */
 const has = (shell) =>
   spawnSync(shell, ['-c', 'true']).status === 0 || Boolean(process.env.CI && process.platform === 'linux' && !hasBusybox);
+/** The tests of start files use those of bash. */
+const withBash = { skip: !has('/bin/bash') && 'there is no bash' };
 const onUnix = { skip: process.platform === 'win32' && 'Windows has no login shells' };
 
 /** Runs `loginShellEnv` with a home of its own, whose start files have these lines. */
@@ -31,6 +33,7 @@ async function withHome(t, files, options) {
 }
 
 const shells = {
+  '/bin/sh': { '.profile': 'export OF_LOGIN="a\nb=c" OF_RC=2' },
   '/bin/bash': { '.bash_profile': 'export OF_LOGIN="a\nb=c"\n. ~/.bashrc', '.bashrc': 'export OF_RC=2' },
   '/bin/zsh': { '.zprofile': 'export OF_LOGIN="a\nb=c"', '.zshrc': 'export OF_RC=2' },
 };
@@ -53,7 +56,7 @@ test('of fish', { skip: onUnix.skip || (!has('fish') && 'there is no fish') }, a
   assert.equal((await ExecutionEngine.loginShellEnv({ shell: 'fish' })).OF_FISH, 'yes');
 });
 
-test('start files that are noisy, that alias commands, and that start something', onUnix, async (t) => {
+test('start files that are noisy, that alias commands, and that start something', withBash, async (t) => {
   const noisy = [
     'head -c 9000000 /dev/zero | tr "\\0" x; echo; echo noise >&2',
     'env() { echo no; }; printf() { echo no; }',
@@ -78,7 +81,7 @@ for (const [shell, name, lines] of [
   });
 }
 
-test('start files that hang are bounded, and their processes are ended', onUnix, async (t) => {
+test('start files that hang are bounded, and their processes are ended', withBash, async (t) => {
   const hanging = 'echo $$ > ~/pid; sleep 300 & echo $! >> ~/pid; wait';
   const started = performance.now();
   const error = await failure(() => withHome(t, { '.bash_profile': hanging }, { shell: '/bin/bash', timeoutMs: 1_500 }), 'SPAWN_FAILED');
@@ -92,12 +95,12 @@ test('start files that hang are bounded, and their processes are ended', onUnix,
   assert.deepEqual(pids.filter(isAlive), []);
 });
 
-test('a file that reads its input or the terminal gets nothing and goes on', onUnix, async (t) => {
+test('a file that reads its input or the terminal gets nothing and goes on', withBash, async (t) => {
   const reading = 'read answer; echo "[$answer]"; (exec < /dev/tty) 2>/dev/null; export AFTER=1';
   assert.equal((await withHome(t, { '.bash_profile': reading }, { shell: '/bin/bash' })).AFTER, '1');
 });
 
-test('the shell is that of the user by default', onUnix, async (t) => {
+test('the shell is that of the user by default', withBash, async (t) => {
   const before = process.env.SHELL;
   t.after(() => {
     process.env.SHELL = before;
@@ -106,8 +109,15 @@ test('the shell is that of the user by default', onUnix, async (t) => {
   process.env.SHELL = '/bin/bash';
   const env = await withHome(t, { '.bash_profile': 'export BY_DEFAULT=bash' });
   assert.equal(env.BY_DEFAULT, 'bash');
+});
+
+test('without SHELL it is the one that the system has for the user', onUnix, async (t) => {
+  const before = process.env.SHELL;
+  t.after(() => {
+    if (before !== undefined) process.env.SHELL = before;
+  });
   delete process.env.SHELL;
-  assert.equal(typeof (await ExecutionEngine.loginShellEnv()).PATH, 'string');
+  assert.equal(typeof (await withHome(t, {})).PATH, 'string');
 });
 
 test('bad options, and a shell that is none', onUnix, async (t) => {
@@ -126,11 +136,11 @@ test('bad options, and a shell that is none', onUnix, async (t) => {
     assert.equal(error.field, field, error.message);
   }
   await failure(() => ExecutionEngine.loginShellEnv({ shell: '/no/such/shell' }), 'SPAWN_FAILED');
-  const silent = await failure(() => withHome(t, { '.bash_profile': 'exit 3' }, { shell: '/bin/bash' }), 'SPAWN_FAILED');
+  const silent = await failure(() => withHome(t, { '.profile': 'exit 3' }, { shell: '/bin/sh' }), 'SPAWN_FAILED');
   assert.match(silent.message, /exited with code 3 and printed no environment/);
 });
 
-test('what it gives is taken as hostEnv', onUnix, async (t) => {
+test('what it gives is taken as hostEnv', withBash, async (t) => {
   const hostEnv = await withHome(t, { '.bash_profile': 'export GREETING=hello' }, { shell: '/bin/bash' });
   const engine = new ExecutionEngine();
   const { stdout } = await engine.run({ command: { type: 'shell', command: 'echo $GREETING' } }, { hostEnv });

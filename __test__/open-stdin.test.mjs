@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { ExecutionEngine } from '../index.js';
 import { newEngine, recordedEngine } from './helpers/engine.mjs';
 import { failure, refusal } from './helpers/outcomes.mjs';
-import { exec, file, folder, forever, nodeProgram, nothing, shell, until } from './helpers/programs.mjs';
+import { exec, file, folder, forever, isAlive, nodeProgram, nothing, shell, until } from './helpers/programs.mjs';
 import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 
 const CODE = 'INVALID_REQUEST';
@@ -279,12 +279,5 @@ test('a host that ends leaves no command that waits for its input', async (t) =>
   t.after(() => host.shutdown());
   const { stdout, exitCode } = await host.run(request);
   assert.equal(exitCode, 0);
-  await until(() => {
-    try {
-      process.kill(Number(stdout), 0);
-      return false;
-    } catch {
-      return true;
-    }
-  }, 'the command has ended');
+  await until(() => !isAlive(Number(stdout)), 'the command has ended');
 });

@@ -132,7 +132,7 @@ test('an overflow file that is moved, replaced or truncated in use is counted, r
       `d=$(echo ${host}); mv "$d" "$dir/elsewhere"; mkdir "$dir/other"; ln -s "$dir/other" "$d"`,
     'it is replaced': (host) => `f=$(echo ${host}/*.stdout); cp "$f" "$f.new"; mv "$f.new" "$f"`,
     'it is a link': (host) => `f=$(echo ${host}/*.stdout); mv "$f" "$dir/moved"; ln -s "$dir/moved" "$f"`,
-    'it is truncated': (host) => `: > ${host}/*.stdout`,
+    'it is truncated': (host) => `f=$(echo ${host}/*.stdout); : > "$f"`,
   };
   for (const [what, change] of Object.entries(changes)) {
     const [go, dir] = [path.join(folder(t), 'go'), folder(t)];

@@ -188,6 +188,14 @@ for (const [name, skip, request, answers, prompts, shown] of [
   ['read -p of bash', !has('bash'), exec('bash', '-c', 'read -p "Name? " n; echo "is $n"'), ['Ann\n'], ['Name? '], /is Ann/],
   ['read -e of bash', !has('bash'), exec('bash', '-c', 'read -e -p "Name? " n; echo "is $n"'), ['Ann\r'], ['Name? '], /is Ann/],
   ['a reader of /dev/tty', false, shell('printf "Key: " >/dev/tty; read k </dev/tty; echo "is $k"'), ['x\n'], ['Key: '], /is x/],
+  [
+    'a child that copies its input by sendfile',
+    !hasPython,
+    exec('sh', '-c', 'echo go; python3 -c "import os; os.sendfile(1, 0, None, 64)" | wc -c'),
+    ['123\n'],
+    [''],
+    /4/,
+  ],
   ['a child that reads', false, shell('echo go; cat | wc -c'), ['123\n\x04'], [''], /4/],
   ['input of Python', !hasPython, exec('python3', '-c', "print('said', input('Q? '))"), ['yes\n'], ['Q? '], /said yes/],
   [

@@ -18,6 +18,8 @@ use crate::types::{
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes that are read: what start files print before the variables is dropped.
 const MOST_OUTPUT: usize = 4 * 1024 * 1024;
+/// The second word of the mark in front of the variables.
+const START: &str = "<";
 /// Variables of the shell process itself.
 const OWN: [&str; 5] = ["_", "SHLVL", "PWD", "OLDPWD", "ESCHER_EXECUTION_ID"];
 
@@ -82,8 +84,10 @@ impl ExecutionEngine {
         let shell = shell.unwrap_or_else(|| login_shell(&host_env));
         let mark = format!("escher-{}", Uuid::new_v4().simple());
         // The line uses words that bash, zsh, fish and dash share. `command` leaves functions of the user out, and the
-        // quotes aliases.
-        let line = format!("'command' 'printf' '%s' '{mark}'; 'command' 'env' '-0'; 'command' 'printf' '%s' '{mark}'");
+        // quotes aliases. The mark of the start is made of two words: dash exports the last word of a command as `_`.
+        let line = format!(
+            "'command' 'printf' '%s%s' '{mark}' '{START}'; 'command' 'env' '-0'; 'command' 'printf' '%s' '{mark}'"
+        );
         let program = shell.to_string_lossy().into_owned();
         let command = Command::Exec { program, args: ["-i", "-l", "-c", &line].map(str::to_owned).to_vec() };
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
@@ -124,6 +128,7 @@ fn login_shell(env: &EnvSnapshot) -> PathBuf {
 fn environment_in(result: &ExecutionResult, mark: &str) -> Option<HashMap<String, String>> {
     let output = result.stdout.raw();
     let end = memchr::memmem::rfind(output, mark.as_bytes())?;
+    let mark = format!("{mark}{START}");
     let start = memchr::memmem::rfind(&output[..end], mark.as_bytes())? + mark.len();
     let snapshot = EnvSnapshot::from_packed(&output[start..end]);
     let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);

@@ -95,6 +95,9 @@ mod linux {
         let [first, second, ..] = arguments[..] else { return Vec::new() };
         match number {
             libc::SYS_read | libc::SYS_readv | libc::SYS_recvfrom | libc::SYS_recvmsg => vec![first],
+            // Programs copy their input by these calls, `cat` among them.
+            libc::SYS_splice | libc::SYS_tee | libc::SYS_copy_file_range => vec![first],
+            libc::SYS_sendfile => vec![second],
             libc::SYS_ppoll => polled(pid, first, second),
             libc::SYS_pselect6 => selected(pid, first, second),
             libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => watched(pid, first),
