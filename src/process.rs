@@ -81,25 +81,30 @@ pub(crate) struct Outputs {
 #[derive(Debug)]
 struct ReadPace {
     most: usize,
-    is_slow: bool,
+    /// The time for which reads were handled since others had their turn.
+    spent: Duration,
 }
 
 impl Default for ReadPace {
     fn default() -> Self {
-        Self { most: READ_BYTES, is_slow: false }
+        Self { most: READ_BYTES, spent: Duration::ZERO }
     }
 }
 
 impl ReadPace {
     /// Adapts to a read of `count` bytes whose handling took `elapsed`.
     fn adapt(&mut self, count: usize, elapsed: Duration) {
-        self.is_slow = elapsed > LONGEST_TURN;
-        if self.is_slow {
+        self.spent += elapsed;
+        if elapsed > LONGEST_TURN {
             let fits = count as u128 * LONGEST_TURN.as_micros() / elapsed.as_micros();
             self.most = usize::try_from(fits).unwrap_or(READ_BYTES).clamp(LEAST_BYTES, READ_BYTES);
         } else if count == self.most && elapsed < LONGEST_TURN / 2 {
             self.most = (self.most * 2).min(READ_BYTES);
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.spent > LONGEST_TURN
     }
 }
 
@@ -123,14 +128,18 @@ impl Outputs {
         self.pace.most = FIRST_MASKED_BYTES;
     }
 
-    /// Whether the last read took long to handle: others should have their turn before the next.
-    pub(crate) fn is_slow(&self) -> bool {
-        self.pace.is_slow
+    /// Whether the reads of this turn took long to handle: others should have their turn before the next read.
+    pub(crate) fn is_turn_over(&self) -> bool {
+        self.pace.is_over()
     }
 
-    /// Does what [`Outputs::is_slow`] does, once for each read.
-    pub(crate) fn take_slow(&mut self) -> bool {
-        std::mem::take(&mut self.pace.is_slow)
+    /// Begins the next turn, if this one is over. Returns whether it was.
+    pub(crate) fn end_turn(&mut self) -> bool {
+        let is_over = self.pace.is_over();
+        if is_over {
+            self.pace.spent = Duration::ZERO;
+        }
+        is_over
     }
 
     /// Records that the command has exited: a terminal that nothing else has open is at its end.
@@ -187,7 +196,6 @@ impl Outputs {
         };
         let Some(open) = pipe.as_mut() else { return Read::End };
         let pace = &mut self.pace;
-        pace.is_slow = false;
         let got = BUFFER.with_borrow_mut(|buffer| match read(open, &mut buffer[..pace.most]) {
             Ok(0) => Read::End,
             Ok(count) => {
@@ -401,5 +409,37 @@ impl Unwritten {
                 Err(_) => return Fed::Done,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_reads_end_a_turn_together() {
+        let mut outputs = Outputs { stdout: None, stderr: None, stderr_first: false, pace: ReadPace::default() };
+        let part = LONGEST_TURN / 3;
+        for _ in 0..3 {
+            outputs.pace.adapt(1, part);
+        }
+        assert!(!outputs.end_turn());
+        outputs.pace.adapt(1, part);
+        assert!(outputs.is_turn_over());
+        assert!(outputs.end_turn());
+        assert!(!outputs.end_turn(), "the next turn has begun");
+    }
+
+    #[test]
+    fn reads_that_take_long_become_smaller_and_grow_again() {
+        let mut pace = ReadPace::default();
+        pace.adapt(READ_BYTES, LONGEST_TURN * 4);
+        assert_eq!(pace.most, READ_BYTES / 4);
+        pace.adapt(pace.most, LONGEST_TURN * 1_000_000);
+        assert_eq!(pace.most, LEAST_BYTES);
+        pace.adapt(LEAST_BYTES, LONGEST_TURN);
+        assert_eq!(pace.most, LEAST_BYTES, "a turn is no longer than it should be");
+        pace.adapt(LEAST_BYTES, Duration::ZERO);
+        assert_eq!(pace.most, LEAST_BYTES * 2);
     }
 }

@@ -18,7 +18,8 @@ export default linesRow({
     'Deno.Command + split': 'deno',
   },
   ratios: [
-    ...['readline', 'execa', 'tinyexec', 'nano-spawn', 'zx', 'data + split'].map((to) => ({ of: 'engine', to })),
+    { of: 'engine', to: 'readline', goal: '≥ 2' },
+    ...['execa', 'tinyexec', 'nano-spawn', 'zx', 'data + split'].map((to) => ({ of: 'engine', to })),
     { of: 'engine (batches)', to: 'data + split', goal: '≥ 0.9' },
   ],
 });

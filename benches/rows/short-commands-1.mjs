@@ -6,7 +6,7 @@ export default {
   unit: 'ms',
   better: 'lower',
   contenders,
-  ratios: ratios({ limit: '≤ 1.3' }),
+  ratios: ratios({ limit: '≤ 1.3 (then 1.15)', 'Bun.spawn': '≤ 1' }),
   goals: [cpuGoal],
   columns: [{ key: 'p99Ms', title: 'p99', digits: 2 }, ...columns],
   run: (contender, { limit }) => latency(contender, { limit, count: countFor(contender), hostMiB: SMALL_HOST_MIB }),

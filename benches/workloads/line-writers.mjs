@@ -22,7 +22,8 @@ const open = {
     engine.on('stdout', ({ line }) => take(line));
     const one = async (taker) => {
       take = taker;
-      const { exitCode } = await engine.run({ command: { type: 'shell', command: script } });
+      // The default shell of the engine is bash: the children of all contenders must be the same.
+      const { exitCode } = await engine.run({ command: { type: 'exec', program: 'sh', args: ['-c', script] } });
       if (exitCode !== 0) throw new Error(`a child ended with ${exitCode}`);
     };
     return { one, close: () => engine.shutdown() };

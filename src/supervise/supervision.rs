@@ -150,7 +150,7 @@ impl Supervision {
             {
                 guard.kills_after(grace);
             }
-            if events.is_multiple_of(EVENTS_BEFORE_YIELD) || self.process.outputs.take_slow() {
+            if self.process.outputs.end_turn() || events.is_multiple_of(EVENTS_BEFORE_YIELD) {
                 // A child with constant output, or with output that takes long to mask, must not occupy a thread.
                 tokio::task::yield_now().await;
             }
@@ -306,7 +306,7 @@ impl Supervision {
     fn read_rest(&mut self, now: Instant) -> bool {
         for stream in [Stream::Stdout, Stream::Stderr] {
             while self.exempt > 0 && matches!(self.read_unreported(stream, now), Read::Bytes(_)) {
-                if self.process.outputs.is_slow() {
+                if self.process.outputs.is_turn_over() {
                     return false;
                 }
             }
