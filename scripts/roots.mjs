@@ -14,7 +14,18 @@ const ARM64_NODE = '20';
 const QEMU_SLOWNESS = '6';
 /** The parts of the project that the tests read. */
 const PROJECT = [
-  ...['package.json', 'package-lock.json', 'index.js', 'index.d.ts', 'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'SECURITY.md', 'Cargo.toml'],
+  ...[
+    'package.json',
+    'package-lock.json',
+    'index.js',
+    'index.d.ts',
+    'README.md',
+    'CHANGELOG.md',
+    'CONTRIBUTING.md',
+    'LICENSE',
+    'SECURITY.md',
+    'Cargo.toml',
+  ],
   ...['Cargo.lock', '__test__', 'benches', 'dist', 'docs', 'examples', 'lib', 'npm', 'schema', 'scripts', 'src', 'tests', 'tsconfig.json'],
   ...['binding.d.ts', 'biome.jsonc', '.github'],
 ];

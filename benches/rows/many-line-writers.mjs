@@ -13,10 +13,7 @@ export default {
     tinyexec: 'tinyexec',
     'nano-spawn': 'nano-spawn',
   },
-  ratios: [
-    { of: 'engine', to: 'readline', goal: '≥ 1' },
-    ...['execa', 'tinyexec', 'nano-spawn'].map((to) => ({ of: 'engine', to })),
-  ],
+  ratios: [{ of: 'engine', to: 'readline', goal: '≥ 1' }, ...['execa', 'tinyexec', 'nano-spawn'].map((to) => ({ of: 'engine', to }))],
   goals: [most(20, 'ms', { what: 'loop p99', key: 'loopP99Ms' })],
   columns,
   run: linesPerSecond,
