@@ -95,6 +95,7 @@ class Delivery {
   /** Takes batch after batch. Nothing is thrown out of it: it is called by the addon. */
   drain() {
     const started = this.#turn || now();
+    this.#isReaderServed = false;
     while (now() - started <= TURN_MS) {
       const secrets = this.#secrets;
       const batch = this.#native.take(this.#numbers);
@@ -106,7 +107,6 @@ class Delivery {
       }
       if (this.#isReaderServed) break;
     }
-    this.#isReaderServed = false;
     setImmediate(() => this.drain());
   }
 

@@ -41,6 +41,7 @@ const SYSTEMS = {
   windows,
 };
 const unknown = positionals.find((name) => !Object.hasOwn(SYSTEMS, name));
+if (values.counts && positionals.join() !== 'arm64') throw new Error('--counts is for arm64 alone');
 if (unknown !== undefined) throw new Error(`there is no system ${unknown}; give some of ${Object.keys(SYSTEMS).join(', ')}`);
 process.exitCode = main(positionals.length > 0 ? positionals : Object.keys(SYSTEMS)) ? 0 : 1;
 
