@@ -578,7 +578,6 @@ export type Reason =
   | 'aborted'
   | 'output_limit'
   | 'shutdown'
-  | 'host_exit'
   | 'spawn_failed';
 
 /** The stable names of errors. */

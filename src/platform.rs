@@ -23,6 +23,8 @@ mod windows;
 #[cfg(windows)]
 use self::windows as system;
 
+#[cfg(not(target_os = "linux"))]
+mod host_directory;
 #[cfg(any(windows, test))]
 mod windows_rules;
 
@@ -30,18 +32,22 @@ mod windows_rules;
 #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 compile_error!("escher-execution-engine runs on Linux, macOS and Windows, and not on this target");
 
+#[cfg(not(target_os = "linux"))]
+pub(crate) use self::host_directory::HostState;
+#[cfg(target_os = "linux")]
+pub(crate) use self::system::HostState;
 #[cfg(feature = "node")]
 pub(crate) use self::system::is_first_thread;
 pub(crate) use self::system::{
-    ENV_IGNORES_CASE, HAS_LIMITS, HAS_LOGIN_SHELLS, HAS_PWD, HAS_TERMINALS, HostState, INTERPRETERS, Leader, Lifeline,
-    PipeReader, PipeWriter, SHEBANG_IS_A_PATH, SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private,
-    at_exit, block_file_size_signal, check_private_dir, core_env_names, create_private, create_private_dir,
-    default_path, default_shell, empty_pipe, end_of_file, end_stop_signals, errno_name, executable, file_id,
-    file_id_at, file_kind, free_bytes, interpreter_flags, interpreter_problem, is_batch, is_complete, is_deleted,
-    is_executable, is_exhaustion, is_null_device_missing, is_terminal_missing, is_too_long_a_directory, limited_sight,
-    login_shell, may_enter, names_descriptor, not_executable, open_no_follow, open_regular, own_tag, path_from_bytes,
-    prepare, private_temp_dir, reader_closed, refused_limit, resize_terminal, same_name, search, shell_args,
-    signal_name, spawn, spawn_guardian, start_clock, terminal_id, try_lock, write_some,
+    ENV_IGNORES_CASE, HAS_LIMITS, HAS_LOGIN_SHELLS, HAS_PWD, HAS_TERMINALS, INTERPRETERS, Leader, Lifeline, PipeReader,
+    PipeWriter, SHEBANG_IS_A_PATH, SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private, at_exit,
+    block_file_size_signal, check_private_dir, core_env_names, create_private, create_private_dir, default_path,
+    default_shell, empty_pipe, end_of_file, end_stop_signals, errno_name, executable, file_id, file_id_at, file_kind,
+    free_bytes, interpreter_flags, interpreter_problem, is_batch, is_complete, is_deleted, is_executable,
+    is_exhaustion, is_null_device_missing, is_terminal_missing, is_too_long_a_directory, limited_sight, login_shell,
+    may_enter, names_descriptor, not_executable, open_no_follow, open_regular, own_tag, path_from_bytes, prepare,
+    private_temp_dir, reader_closed, refused_limit, resize_terminal, same_name, search, shell_args, signal_name, spawn,
+    spawn_guardian, start_clock, terminal_id, try_lock, write_some,
 };
 #[cfg(test)]
 pub(crate) use self::system::{LONG_COMMAND, exhaustion};
@@ -163,8 +169,8 @@ pub(crate) enum StdinKind {
 /// A living process, as it is shown to users.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ProcessInfo {
-    pub(crate) pid: i32,
-    pub(crate) parent: i32,
+    pub(crate) pid: u32,
+    pub(crate) parent: u32,
     pub(crate) command: String,
     /// The state letter that `ps` shows.
     pub(crate) state: String,

@@ -11,6 +11,7 @@ pub(crate) use self::files::{
     append_private, check_private_dir, create_private, create_private_dir, file_id, file_id_at, file_kind, free_bytes,
     is_deleted, is_executable, may_enter, names_descriptor, open_no_follow, open_regular, private_temp_dir, try_lock,
 };
+#[cfg(target_os = "linux")]
 pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
@@ -35,6 +36,7 @@ mod exec;
 mod file_size_limit;
 mod files;
 mod guardian_table;
+#[cfg(target_os = "linux")]
 mod host_state;
 mod leader;
 mod lifeline;

@@ -20,7 +20,6 @@ pub(crate) use self::files::{
     file_kind, free_bytes, is_deleted, is_executable, may_enter, names_descriptor, open_no_follow, open_regular,
     private_temp_dir, try_lock,
 };
-pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
 pub(crate) use self::pipe::{PipeReader, PipeWriter, reader_closed, write_some};
@@ -33,7 +32,6 @@ mod command_line;
 mod environment;
 mod exit_watch;
 mod files;
-mod host_state;
 mod job;
 mod leader;
 mod lifeline;

@@ -94,8 +94,6 @@ words! {
         OutputLimit = "output_limit",
         /// The engine was shut down.
         Shutdown = "shutdown",
-        /// Reserved. The engine does not produce it: when the host exits, no result is delivered.
-        HostExit = "host_exit",
         /// The command could not be started.
         SpawnFailed = "spawn_failed",
     }

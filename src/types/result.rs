@@ -15,7 +15,7 @@ use super::{ErrorInfo, ExecutionMetadata, ExecutionStatus, FailedAttempt, Reason
 #[non_exhaustive]
 pub struct Killed {
     /// The ids of the processes that were running when the engine began to end them.
-    pub pids: Vec<i32>,
+    pub pids: Vec<u32>,
     /// The steps that were taken, in order, such as `SIGTERM to the group`.
     pub mechanism: String,
 }
@@ -26,9 +26,9 @@ pub struct Killed {
 #[non_exhaustive]
 pub struct ProcessDiagnosis {
     /// The process id.
-    pub pid: i32,
-    /// The process id of the parent.
-    pub parent: i32,
+    pub pid: u32,
+    /// The process id of the parent; 0 if it is not known.
+    pub parent: u32,
     /// The program and its arguments, 1 024 characters at most; the name of the process in brackets if it has none.
     pub command: String,
     /// The state of the process, as `ps` shows it: `R` runs, `S` and `D` wait, `T` is stopped.

@@ -24,7 +24,7 @@ async fn a_timeout_reports_the_processes_and_the_silence() {
     assert_timed_out(&result, Reason::Timeout);
     let silent = diagnosis(&result).silent_ms;
     assert!(silent > 100.0 && silent <= result.duration_ms, "{silent} of {}", result.duration_ms);
-    let leader = i32::try_from(result.pid.unwrap()).unwrap();
+    let leader = result.pid.unwrap();
     for words in ["sleep 999", "sleep 998"] {
         let child = process_with(&result, words);
         assert_eq!((child.parent, child.state.as_str(), child.waits_for.as_deref()), (leader, "S", None), "{child:?}");

@@ -28,7 +28,7 @@ async fn a_job_in_a_group_of_its_own_is_ended() {
     assert_cancelled(&result);
     assert_gone(&jobs);
     let killed = result.killed.as_ref().unwrap();
-    assert!(jobs.iter().all(|job| killed.pids.contains(&i32::try_from(*job).unwrap())), "{killed:?}");
+    assert!(jobs.iter().all(|job| killed.pids.contains(job)), "{killed:?}");
     assert_eq!(killed.mechanism, "SIGTERM to the group and to the rest of the session");
     engine.finish().await;
 }

@@ -39,7 +39,7 @@ async fn is_stopped(timeout_ms: Option<u64>) {
     }
     assert!(!mechanism(&result).contains("SIGKILL"), "{result:#?}");
     let killed = &result.killed.as_ref().unwrap().pids;
-    assert!(killed.contains(&i32::try_from(a).unwrap()), "{result:#?}");
+    assert!(killed.contains(&a), "{result:#?}");
     engine.finish().await;
 }
 

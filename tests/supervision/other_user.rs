@@ -83,7 +83,7 @@ async fn killed_by_the_group(become_root: &str) {
     assert_cancelled(&result);
     assert_gone(&[root]);
     let killed = result.killed.as_ref().unwrap();
-    assert!(killed.pids.contains(&i32::try_from(root).unwrap()), "{killed:?}");
+    assert!(killed.pids.contains(&root), "{killed:?}");
     assert!(killed.mechanism.ends_with("then SIGKILL to the group, by cgroup.kill"), "{}", killed.mechanism);
     // The engine keeps empty groups for later executions, all of them below one.
     let left = Delegated::groups_in_ours();
@@ -120,7 +120,7 @@ async fn give_up(become_root: &str) {
     let result = engine.get_result(id).await.unwrap();
     assert_cancelled(&result);
     let killed = result.killed.as_ref().unwrap();
-    assert!(killed.pids.contains(&i32::try_from(root).unwrap()), "{killed:?}");
+    assert!(killed.pids.contains(&root), "{killed:?}");
     assert!(killed.mechanism.contains(&format!("SIGKILL to {root} was refused")), "{}", killed.mechanism);
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     // The engine does not spin: five seconds of looking every 50 ms at most cost little. SAFETY: zeroed is a valid

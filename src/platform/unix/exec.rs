@@ -5,8 +5,8 @@ use std::os::fd::RawFd;
 
 use libc::c_char;
 
-use super::host_state::HostState;
 use super::limits::Rlimit;
+use crate::platform::HostState;
 
 #[cfg(target_os = "linux")]
 pub(super) use self::linux::start;

@@ -86,7 +86,7 @@ impl Leader {
 
     /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
-        self.pid.as_raw().unsigned_abs()
+        self.pid.number()
     }
 
     /// Resolves when the process has exited, without reaping it. Cancel-safe; one task waits at a time.
@@ -238,9 +238,9 @@ impl Leader {
     }
 
     /// Returns every member that was seen while the tree was being ended, and a description of what was done.
-    pub(crate) fn ended(&self) -> (Vec<i32>, String) {
+    pub(crate) fn ended(&self) -> (Vec<u32>, String) {
         let findings = self.tree.findings();
-        (findings.seen.iter().map(|pid| pid.as_raw()).collect(), findings.mechanism.text())
+        (findings.seen.iter().map(|pid| pid.number()).collect(), findings.mechanism.text())
     }
 
     /// Reaps the leader if it has exited; from then on no signal is sent.

@@ -34,6 +34,11 @@ impl Pid {
     pub(super) fn as_raw(self) -> pid_t {
         self.0.as_raw_pid()
     }
+
+    /// Returns the number that users of the engine see.
+    pub(super) fn number(self) -> u32 {
+        self.as_raw().unsigned_abs()
+    }
 }
 
 impl Ord for Pid {

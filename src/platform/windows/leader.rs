@@ -82,7 +82,7 @@ impl Leader {
         let members = self.job.members();
         let mut findings = self.findings();
         let count = findings.seen.len();
-        findings.seen.extend(members.iter().map(|pid| pid.cast_signed()));
+        findings.seen.extend(&members);
         findings.quiet = if members.is_empty() { findings.quiet + 1 } else { 0 };
         let mut sight = Sight {
             has_changed: findings.seen.len() > count,
@@ -167,7 +167,7 @@ impl Leader {
     }
 
     /// Returns every member that was seen while the tree was being ended, and a description of what was done.
-    pub(crate) fn ended(&self) -> (Vec<i32>, String) {
+    pub(crate) fn ended(&self) -> (Vec<u32>, String) {
         let findings = self.findings();
         let stopped = findings.is_break_sent.then(|| "Ctrl-Break to the group".to_owned());
         let killed = findings.is_killed.then(|| "end of the job".to_owned());
@@ -225,7 +225,7 @@ impl Drop for Leader {
 /// Findings and actions while the tree was being ended.
 #[derive(Debug, Default)]
 struct Findings {
-    seen: BTreeSet<i32>,
+    seen: BTreeSet<u32>,
     /// The number of consecutive scans without a member.
     quiet: u32,
     is_break_requested: bool,

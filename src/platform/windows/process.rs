@@ -54,8 +54,8 @@ pub(super) fn describe(pids: &[u32]) -> Vec<ProcessInfo> {
         let command = handle.as_ref().and_then(image).or_else(|| seen.map(|it| it.name.clone())).unwrap_or_default();
         let (user, kernel) = handle.as_ref().map(|handle| times(borrow(handle))).unwrap_or_default();
         ProcessInfo {
-            pid: pid.cast_signed(),
-            parent: seen.map_or(0, |it| it.parent.cast_signed()),
+            pid: *pid,
+            parent: seen.map_or(0, |it| it.parent),
             command,
             state: String::from("running"),
             cpu_ms: (user + kernel).as_secs_f64() * 1_000.0,

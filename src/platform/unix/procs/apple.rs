@@ -131,8 +131,8 @@ pub(in super::super) fn describe(proc: &Proc) -> ProcessInfo {
         Some(words.join(" "))
     });
     ProcessInfo {
-        pid: proc.pid.as_raw(),
-        parent: proc.parent.map_or(0, Pid::as_raw),
+        pid: proc.pid.number(),
+        parent: proc.parent.map_or(0, Pid::number),
         command: command.unwrap_or_default(),
         state: char::from(proc.state).to_string(),
         cpu_ms: 0.0,

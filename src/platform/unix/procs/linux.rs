@@ -217,8 +217,8 @@ pub(in super::super) fn describe(proc: &Proc) -> ProcessInfo {
     #[expect(clippy::cast_precision_loss, reason = "a count of ticks is far below 2^53")]
     let cpu_ms = ticks as f64 * 10.0;
     ProcessInfo {
-        pid: pid.as_raw(),
-        parent: proc.parent.map_or(0, Pid::as_raw),
+        pid: pid.number(),
+        parent: proc.parent.map_or(0, Pid::number),
         command: command(&file("cmdline"), &file("comm")),
         state: char::from(proc.state).to_string(),
         cpu_ms,
