@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 import { buildSync } from 'esbuild';
 
+import { inspect } from '../scripts/addon.mjs';
 import { ADDON, PLATFORM_PACKAGE, TARGET, VERSION, install, load } from './helpers/installations.mjs';
 import { folder } from './helpers/programs.mjs';
 
@@ -193,6 +194,19 @@ describe('a file', () => {
     failedHere(load(), /^the addon .*\.node is for (arm64|x64), and this Node\.js is for/, /install again/);
   });
 
+  const needed = process.platform === 'linux' ? inspect(ADDON).glibc : undefined;
+  test('that needs a newer C library', { skip: !needed && 'the addon needs no glibc' }, (t) => {
+    const { addon, load } = install(t);
+    const version = needed.replace(/^2/, '9');
+    const [name, newer] = [needed, version].map((it) => `\0GLIBC_${it}\0`);
+    writeFileSync(addon, readFileSync(addon).toString('latin1').replaceAll(name, newer), 'latin1');
+    failedHere(
+      load(),
+      /^the C library of this system is too old for the addon/,
+      new RegExp(`: use a system with glibc ${version} or newer`),
+    );
+  });
+
   test('that is a library, and no addon', onLinux, (t) => {
     const { addon, load } = install(t);
     const bytes = readFileSync(addon);
@@ -243,23 +257,32 @@ describe('a flag', () => {
     );
   });
 
-  test('--build-snapshot', (t) => {
-    const app = folder(t);
-    const contents = `require(${JSON.stringify(fileURLToPath(new URL('../dist/engine.js', import.meta.url)))})`;
-    buildSync({
-      stdin: { contents, resolveDir: app },
-      bundle: true,
-      platform: 'node',
-      external: ['@escher/*'],
-      outfile: path.join(app, 'bundle.cjs'),
+  // Each of these runs the program while a snapshot is built of it.
+  const snapshots = {
+    '--build-snapshot': ['--snapshot-blob', 'blob', '--build-snapshot', 'bundle.cjs'],
+    '--build_snapshot': ['--snapshot-blob', 'blob', '--build_snapshot', 'bundle.cjs'],
+    '--build-snapshot-config': ['--snapshot-blob', 'blob', '--build-snapshot-config', 'snapshot.json'],
+    'the snapshot of a single executable': ['--experimental-sea-config', 'sea.json'],
+  };
+  for (const [name, flags] of Object.entries(snapshots)) {
+    test(name, { skip: major === 20 && minor < 12 && 'this Node.js does not know each of these ways' }, (t) => {
+      const app = folder(t);
+      const contents = `require(${JSON.stringify(fileURLToPath(new URL('../dist/engine.js', import.meta.url)))})`;
+      buildSync({
+        stdin: { contents, resolveDir: app },
+        bundle: true,
+        platform: 'node',
+        external: ['@escher/*'],
+        outfile: path.join(app, 'bundle.cjs'),
+      });
+      copyFileSync(ADDON, path.join(app, path.basename(ADDON)));
+      writeFileSync(path.join(app, 'snapshot.json'), JSON.stringify({ builder: 'bundle.cjs' }));
+      writeFileSync(path.join(app, 'sea.json'), JSON.stringify({ main: 'bundle.cjs', output: 'blob', useSnapshot: true }));
+      const { status, stderr } = spawnSync(process.execPath, flags, { cwd: app, encoding: 'utf8' });
+      assert.notEqual(status, 0);
+      assert.match(stderr, /a startup snapshot cannot hold a native addon: .*after the snapshot was deserialized/);
     });
-    const { status, stderr } = spawnSync(process.execPath, ['--snapshot-blob', 'blob', '--build-snapshot', 'bundle.cjs'], {
-      cwd: app,
-      encoding: 'utf8',
-    });
-    assert.notEqual(status, 0);
-    assert.match(stderr, /a startup snapshot cannot hold a native addon: .*after the snapshot was deserialized/);
-  });
+  }
 });
 
 test('a Node.js that is too old', (t) => {

@@ -190,9 +190,13 @@ function isThere(folder) {
   }
 }
 
-/** The system's texts, for the causes that can be distinguished. @type {[RegExp, string, string][]} */
+/** The system's texts, for the causes that can be distinguished. A remedy may have what the expression found. @type {[RegExp, string, string][]} */
 const SYSTEM_SAYS = [
-  [/GLIBC_[\d.]+' not found/, 'the C library of this system is too old for the addon', 'use a system with glibc 2.28 or newer'],
+  [
+    /GLIBC_([\d.]+)' not found/,
+    'the C library of this system is too old for the addon',
+    'use a system with glibc $1 or newer; if the addon was built from source, build it on the oldest system that it is for',
+  ],
   [/libc\.musl|ld-musl/, 'the addon is for musl, and this Node.js is for glibc', ''],
   [/libc\.so\.6|ld-linux|libgcc_s|__\w+_chk: symbol not found/, 'the addon is for glibc, and this Node.js is for musl', ''],
   [
@@ -212,7 +216,13 @@ function refusedBySystem(attempt, message) {
     return [`NAPI_RS_NATIVE_LIBRARY_PATH names ${attempt.override}, whose name does not end in .node`, 'rename the file'];
   const where = attempt.file ? ` (${attempt.file})` : '';
   const known = SYSTEM_SAYS.find(([pattern]) => pattern.test(message));
-  if (known) return [`${known[1]}${where}`, `${known[2] || repair(attempt)}; the system said: ${message}`];
+  if (known) {
+    const [pattern, cause, remedy] = known;
+    return [
+      `${cause}${where}`,
+      `${remedy.replace('$1', pattern.exec(message)?.[1] ?? '') || repair(attempt)}; the system said: ${message}`,
+    ];
+  }
   return [`the system refused to load the addon${where}`, `it said: ${message}; ${repair(attempt)}`];
 }
 

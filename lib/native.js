@@ -13,6 +13,8 @@ const version = require('./version.js');
 /** @typedef {import('./load-failure.js').Attempt} Attempt */
 
 const OLDEST_NODE = 20;
+/** The flags under which Node.js runs a program only to build a snapshot of it. It knows them with underscores too. */
+const BUILDS_SNAPSHOT = /^--(build[-_]snapshot|build[-_]sea|experimental[-_]sea[-_]config)/;
 /** The path of an addon to load in place of the one for this system. */
 const OVERRIDE = 'NAPI_RS_NATIVE_LIBRARY_PATH';
 
@@ -23,7 +25,7 @@ function load() {
   const attempt = { target, version, override: override() };
   // Other versions of Node.js, and a snapshot, may crash on an addon instead of refusing it.
   if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) throw failure({ ...attempt, tooOld: true });
-  if (process.execArgv.includes('--build-snapshot')) throw failure({ ...attempt, isSnapshot: true });
+  if (process.execArgv.some((flag) => BUILDS_SNAPSHOT.test(flag))) throw failure({ ...attempt, isSnapshot: true });
   if (!attempt.override && !target) throw failure(attempt);
   return accepted(attempt);
 }
