@@ -7,7 +7,7 @@ import { before, describe, test } from 'node:test';
 
 import { inspect, problems } from '../scripts/addon.mjs';
 import { packageName, targets } from '../scripts/packages.mjs';
-import { defects, pack, smoke, stage, versionProblems } from '../scripts/release.mjs';
+import { defects, pack, published, smoke, stage, versionProblems } from '../scripts/release.mjs';
 import { ADDON, PLATFORM_PACKAGE, TARGET, VERSION } from './helpers/installations.mjs';
 import { folder } from './helpers/programs.mjs';
 import { root } from './helpers/snippets.mjs';
@@ -109,7 +109,18 @@ test('an addon under the name of another target is refused', (t) => {
   copyFileSync(ADDON, path.join(addons, `execution-engine.${other.name}.node`));
   assert.throws(
     () => stage(path.join(folder(t), 'staged'), { addons, wanted: [other.name] }),
-    new RegExp(`is for ${process.platform} ${process.arch}, and not for ${other.name}`),
+    new RegExp(`is for ${process.platform} ${process.arch}( \\w+)?, and not for ${other.name}`),
+  );
+});
+
+test('an addon for another C library is refused', { skip: process.platform !== 'linux' && 'one C library is in use there' }, (t) => {
+  const addons = folder(t);
+  const { libc } = targets.find(({ name }) => name === TARGET);
+  const other = targets.find((target) => target.os === 'linux' && target.cpu === process.arch && target.libc !== libc);
+  copyFileSync(ADDON, path.join(addons, `execution-engine.${other.name}.node`));
+  assert.throws(
+    () => stage(path.join(folder(t), 'staged'), { addons, wanted: [other.name] }),
+    new RegExp(`is for linux ${process.arch} ${libc}, and not for ${other.name}`),
   );
 });
 
@@ -242,6 +253,54 @@ describe('a version', () => {
     for (const text of ['## [Unreleased]\n', '## [1.2.3]\n', '## [1.2.30] - 2026-01-31\n', '## [1.2.3] - soon\n'])
       assert.match(problemsOf({ 'CHANGELOG.md': text }, 'v1.2.3')[0], /CHANGELOG\.md has no entry/);
   });
+
+  test('leaves nothing unreleased in the changelog', () => {
+    const text = '## [Unreleased]\n\n### Added\n\n- Something.\n\n## [1.2.3] - 2026-01-31\n\n- It.\n';
+    assert.deepEqual(problemsOf({ 'CHANGELOG.md': text }), []);
+    assert.match(problemsOf({ 'CHANGELOG.md': text }, 'v1.2.3')[0], /CHANGELOG\.md has entries under "## \[Unreleased\]"/);
+    const last = '## [1.2.3] - 2026-01-31\n\n- It.\n\n## [Unreleased]\n\n- Something.\n';
+    assert.equal(problemsOf({ 'CHANGELOG.md': last }, 'v1.2.3').length, 1);
+  });
+});
+
+test('the packages of the platforms are published first, and all in this version', () => {
+  const file = (name, version = VERSION) => `${name.replace('@', '').replace('/', '-')}-${version}.tgz`;
+  const main = '@escher/execution-engine';
+  const files = [main, ...targets.map(packageName)].map((name) => file(name));
+  const names = published(files.toReversed()).map(({ name }) => name);
+  assert.deepEqual(names.toSorted(), [main, ...targets.map(packageName)].toSorted());
+  assert.equal(names.at(-1), main);
+  assert.deepEqual(
+    published(files).map((one) => file(one.name)),
+    published(files).map((one) => one.file),
+  );
+  assert.throws(() => published(files.slice(1)), new RegExp(`lacks ${file(main)}`));
+  const old = file(packageName(targets[0]), '0.0.1');
+  assert.throws(() => published([...files, old]), new RegExp(`has ${old}, which is no package of ${VERSION}`));
+  assert.throws(() => published(files.with(1, old)), /lacks /);
+});
+
+describe('a command that is misspelt', () => {
+  for (const words of [
+    ['release.mjs', 'version', 'v0.0.0'],
+    ['release.mjs', 'check', 'all'],
+    ['packages.mjs', '--chek'],
+    ['packages.mjs', 'check'],
+    ['addon.mjs'],
+  ]) {
+    test(words.join(' '), () => {
+      const { status, stderr } = spawnSync(process.execPath, [path.join(root, 'scripts', words[0]), ...words.slice(1)], {
+        cwd: root,
+        encoding: 'utf8',
+        timeout: 60_000,
+        // Without programs, a command that is understood can do nothing.
+        env: { ...process.env, PATH: '' },
+      });
+      assert.equal(status, 1, stderr);
+      assert.match(stderr, words.length > 1 ? new RegExp(`${words.at(-1)}`) : /name the addons/);
+      assert.doesNotMatch(stderr, /cargo|npm failed/);
+    });
+  }
 });
 
 test('the folder of the sources is not published', () => {

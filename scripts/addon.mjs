@@ -18,7 +18,7 @@ const VERSION_NEEDS = 0x6ffffffe;
 
 /**
  * @param {string} file
- * @returns {{ bytes: number, system: string, cpu?: string, glibc?: string, paths: string[] }}
+ * @returns {{ bytes: number, system: string, cpu?: string, libc?: string, glibc?: string, paths: string[] }} `glibc`: the oldest that it needs.
  */
 export function inspect(file) {
   const content = readFileSync(file);
@@ -36,7 +36,8 @@ export function problems({ bytes, glibc, paths }, oldest = OLDEST_GLIBC) {
 
 function format(content) {
   if (content.length > 64 && content.readUInt32BE(0) === 0x7f454c46) {
-    return { system: 'linux', cpu: MACHINES[content.readUInt16LE(18)], glibc: glibcOf(content) };
+    const glibc = glibcOf(content);
+    return { system: 'linux', cpu: MACHINES[content.readUInt16LE(18)], libc: glibc === undefined ? 'musl' : 'glibc', glibc };
   }
   if (content.length > 64 && content.readUInt32LE(0) === 0xfeedfacf)
     return { system: 'darwin', cpu: { 0x01000007: 'x64', 0x0100000c: 'arm64' }[content.readUInt32LE(4)] };
@@ -98,6 +99,10 @@ function buildPaths(content) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { glibc: { type: 'string', default: OLDEST_GLIBC } } });
+  if (positionals.length === 0) {
+    console.error('name the addons: node scripts/addon.mjs [--glibc 2.17] FILE...');
+    process.exitCode = 1;
+  }
   for (const file of positionals) {
     const addon = inspect(file);
     const found = problems(addon, values.glibc);

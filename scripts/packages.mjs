@@ -167,11 +167,15 @@ function write() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  if (process.argv[2] === '--check') {
+  const words = process.argv.slice(2);
+  if (words.length === 0) {
+    write();
+  } else if (words.join(' ') === '--check') {
     const files = stale();
     if (files.length > 0) console.error(`not what package.json and Cargo.lock give: ${files.join(', ')}; run: node scripts/packages.mjs`);
     process.exitCode = files.length > 0 ? 1 : 0;
   } else {
-    write();
+    console.error(`it knows --check, and not ${words.join(' ')}`);
+    process.exitCode = 1;
   }
 }

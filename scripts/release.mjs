@@ -55,8 +55,9 @@ export function stage(folder, { addons = root, wanted = targets.map(({ name }) =
     const addon = path.join(addons, addonName(target));
     if (!existsSync(addon))
       throw new Error(`there is no addon for ${target.name}: ${addon} does not exist; build it (npm run build) or fetch it`);
-    const { system, cpu } = inspect(addon);
-    if (system !== target.os || cpu !== target.cpu) throw new Error(`${addon} is for ${system} ${cpu}, and not for ${target.name}`);
+    const { system, cpu, libc } = inspect(addon);
+    if (system !== target.os || cpu !== target.cpu || libc !== target.libc)
+      throw new Error(`${addon} is for ${[system, cpu, libc].filter(Boolean).join(' ')}, and not for ${target.name}`);
     const to = path.join(folder, target.name);
     mkdirSync(to, { recursive: true });
     for (const name of FILES) cpSync(path.join(root, 'npm', target.name, name), path.join(to, name));
@@ -248,9 +249,13 @@ export function versionProblems(read, tag) {
     .map(([file, other]) => `${file} has version ${other}, and package.json has ${version}`);
   if (tag === undefined) return found;
   if (tag !== `v${version}`) found.push(`the tag is ${tag}, and the version is ${version}: the tag must be v${version}`);
-  const entry = read('CHANGELOG.md').match(/^## \[.*$/gm) ?? [];
+  const changelog = read('CHANGELOG.md');
+  const entry = changelog.match(/^## \[.*$/gm) ?? [];
   if (!entry.some((line) => line.startsWith(`## [${version}] - `) && /\d{4}-\d\d-\d\d$/.test(line)))
     found.push(`CHANGELOG.md has no entry "## [${version}] - " with a date`);
+  // What the tag has is released by it.
+  const [, unreleased = ''] = /^## \[Unreleased\].*$([^]*?)(?=^## \[|(?![^]))/m.exec(changelog) ?? [];
+  if (/^\s*[-*]\s/m.test(unreleased)) found.push(`CHANGELOG.md has entries under "## [Unreleased]": move them to ${version}`);
   return found;
 }
 
@@ -260,14 +265,27 @@ function checkVersion({ tag }) {
   console.log(`version ${main.version}`);
 }
 
+/** Returns the file of a package of this version, as npm names it. @param {string} name */
+const tarballOf = (name) => `${name.replace('@', '').replace('/', '-')}-${main.version}.tgz`;
+
+/**
+ * Returns the packages of a release with their files, in the order of their publication: without the packages of the platforms, the main one
+ * cannot be installed. Fails unless the files are those of a release.
+ *
+ * @param {string[]} files The names of the files that there are.
+ */
+export function published(files) {
+  const packages = [...targets.map(packageName), main.name].map((name) => ({ name, file: tarballOf(name) }));
+  const lacking = packages.filter(({ file }) => !files.includes(file)).map(({ file }) => file);
+  if (lacking.length > 0) throw new Error(`the release lacks ${lacking.join(', ')}: run check --all`);
+  const foreign = files.filter((name) => !packages.some(({ file }) => file === name));
+  if (foreign.length > 0) throw new Error(`the release has ${foreign.join(', ')}, which is no package of ${main.version}: run check --all`);
+  return packages;
+}
+
 function publish({ dryRun }) {
   const tarballs = path.join(place, 'tarballs');
   const files = existsSync(tarballs) ? readdirSync(tarballs).filter((name) => name.endsWith('.tgz')) : [];
-  if (files.length !== targets.length + 1)
-    throw new Error(`${tarballs} has ${files.length} packages, and a release has ${targets.length + 1}: run check --all`);
-  // Without the packages of the platforms, the main one cannot be installed.
-  const mainFile = `${main.name.replace('@', '').replace('/', '-')}-${main.version}.tgz`;
-  const ordered = [...files.filter((name) => name !== mainFile).sort(), mainFile];
   // The registry attests the origin of public packages only; the workflow attests the files of others itself.
   const flags = [
     ...(main.publishConfig.access === 'public' ? ['--provenance'] : []),
@@ -276,21 +294,18 @@ function publish({ dryRun }) {
     ...(main.version.includes('-') ? ['--tag', 'next'] : []),
     ...(dryRun ? ['--dry-run'] : []),
   ];
-  for (const name of ordered) {
+  for (const { name, file } of published(files)) {
     if (isPublished(name)) {
-      console.log(`${name} is published already`);
+      console.log(`${file} is published already`);
       continue;
     }
-    console.log(`$ npm publish ${name} ${flags.join(' ')}`);
-    output(npm, ['publish', path.join(tarballs, name), '--ignore-scripts', ...flags], root);
+    console.log(`$ npm publish ${file} ${flags.join(' ')}`);
+    output(npm, ['publish', path.join(tarballs, file), '--ignore-scripts', ...flags], root);
   }
 }
 
-/** Whether a package is published already: an upload that broke off is continued. @param {string} file */
-function isPublished(file) {
-  const name = [main.name, ...targets.map(packageName)].find(
-    (one) => file === `${one.replace('@', '').replace('/', '-')}-${main.version}.tgz`,
-  );
+/** Whether a package is published already: an upload that broke off is continued. @param {string} name */
+function isPublished(name) {
   return (
     spawnSync(npm, ['view', `${name}@${main.version}`, 'version'], {
       encoding: 'utf8',
@@ -321,6 +336,10 @@ function run() {
   const actions = { check, smoke: smokeHere, version: checkVersion, publish, refuse };
   const action = actions[positionals[0]];
   if (!action) throw new Error(`say what to do: ${Object.keys(actions).join(', ')}`);
+  if (positionals.length > 1)
+    throw new Error(
+      `${action === checkVersion ? 'a tag is given with --tag: ' : ''}it is not clear what ${positionals.slice(1).join(' ')} means`,
+    );
   action(options);
 }
 
