@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 
 import { countsIn, endOf, skipsIn } from '../scripts/counts.mjs';
-import { CROSS_TARGETS } from '../scripts/cross.mjs';
+import { CROSS_TARGETS, command } from '../scripts/cross.mjs';
+import { targets } from '../scripts/packages.mjs';
 import { PAGE, merged, page, results } from '../scripts/platforms-page.mjs';
 import { isPassed, runSuite } from '../scripts/suite.mjs';
 
@@ -98,6 +100,22 @@ test('a file that fails twice has failed; in CI one that fails once', () => {
   const once = runSuite('pretended', pretended().node, { timeoutMs: 1, only: [], files, again: false });
   assert.equal(once.result, 'failed: never, once');
   for (const outcome of [twice, once]) assert.ok(!isPassed(outcome));
+});
+
+test('the guardian is compiled apart for a target whose library the compiler does not have', () => {
+  const target = targets.find(({ libc }) => libc === 'glibc');
+  const rust = (...flags) => ({ flags, env: { PATH: '/rust' } });
+  const without = command(target, rust('-Zbuild-std=std'), '/zig', () => '/guardian');
+  assert.deepEqual([without.env.ESCHER_GUARDIAN_PROGRAM, ...without.args.slice(-2)], ['/guardian', '--', '-Zbuild-std=std']);
+  assert.equal(
+    command(target, rust('-Zbuild-std=std'), '/zig', () => undefined),
+    undefined,
+  );
+  // With the library, the build script compiles it.
+  const { args, env } = command(target, rust(), '/zig', () => assert.fail('it is not compiled apart'));
+  assert.equal(env.ESCHER_GUARDIAN_PROGRAM, process.env.ESCHER_GUARDIAN_PROGRAM);
+  assert.equal(env.PATH, `/zig${path.delimiter}/rust`);
+  assert.deepEqual(args.slice(-3), ['--cross-compile', '--glibc', '2.17']);
 });
 
 test('words that no file has in its name run nothing, and are no result', () => {

@@ -41,21 +41,37 @@ export function build(target) {
   ].filter(Boolean);
   if (missing.length > 0) return skipped(name, missing);
 
+  const how = command(target, rust, linker);
+  if (!how) return { target: name, ended: 'the guardian was not built' };
+  mkdirSync(ADDONS, { recursive: true });
+  if (!ran(process.execPath, how.args, how.env)) return { target: name, ended: 'not built' };
+  const addon = addonOf(name);
+  return { target: name, addon, ended: problems(inspect(addon)).join('; ') || 'built' };
+}
+
+/**
+ * Returns the command that builds an addon, and its variables; `undefined` where the guardian for it cannot be built.
+ *
+ * @param {import('./packages.mjs').Target} target
+ * @param {{ flags: string[], env: Record<string, string | undefined> }} rust
+ * @param {string} linker The program; or the folder of zig.
+ * @param {typeof guardian} compile
+ */
+export function command(target, rust, linker, compile = guardian) {
   const env = { ...process.env, ...rust.env };
-  const args = ['scripts/build.mjs', '--target', triple, '--output-dir', ADDONS, '--dts', 'binding.d.ts'];
+  const args = ['scripts/build.mjs', '--target', target.triple, '--output-dir', ADDONS, '--dts', 'binding.d.ts'];
   if (target.os === 'win32') Object.assign(env, { LIBNODE_PATH: libnode(), CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER: linker });
   else {
     env.PATH = `${linker}${path.delimiter}${env.PATH}`;
     args.push('--cross-compile', ...(target.libc === 'glibc' ? ['--glibc', OLDEST_GLIBC] : []));
-    // The build script has no library of the target to compile the guardian with.
-    if (rust.flags.length > 0) env.ESCHER_GUARDIAN_PROGRAM = guardian(target, env);
-    if (!env.ESCHER_GUARDIAN_PROGRAM) return { target: name, ended: 'the guardian was not built' };
   }
-  mkdirSync(ADDONS, { recursive: true });
-  if (rust.flags.length > 0) args.push('--', ...rust.flags);
-  if (!ran(process.execPath, args, env)) return { target: name, ended: 'not built' };
-  const addon = addonOf(name);
-  return { target: name, addon, ended: problems(inspect(addon)).join('; ') || 'built' };
+  if (rust.flags.length === 0) return { args, env };
+  // The build script has no library of the target to compile the guardian with.
+  if (target.os !== 'win32') {
+    env.ESCHER_GUARDIAN_PROGRAM = compile(target, env);
+    if (!env.ESCHER_GUARDIAN_PROGRAM) return undefined;
+  }
+  return { args: [...args, '--', ...rust.flags], env };
 }
 
 /** Compiles the guardian with the part of the library that it needs. Its path, if that went well. */
