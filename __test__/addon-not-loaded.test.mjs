@@ -354,6 +354,14 @@ describe('a system', () => {
     assert.deepEqual(load({ before, env: { PATH: '' } }), { loaded: VERSION });
     assert.deepEqual(load({ before: before + pretend({ execPath: '/nowhere/node' }), env: { PATH: '' } }), { loaded: VERSION });
   });
+
+  test('whose settings of reports stay as they are', onLinux, (t) => {
+    const { app, load } = install(t);
+    load({ before: pretend({ execPath: '/nowhere/node' }) });
+    const source = `require('./main.cjs'); console.log(process.report.excludeNetwork);`;
+    const { stdout } = spawnSync(process.execPath, ['-e', source], { cwd: app, encoding: 'utf8' });
+    assert.equal(stdout, `{"loaded":"${VERSION}"}${process.report.excludeNetwork}\n`);
+  });
 });
 
 describe('another version', () => {

@@ -35,9 +35,15 @@ function isMusl() {
 /** @returns {{ header?: { glibcVersionRuntime?: string }, sharedObjects?: string[] }} */
 function report() {
   try {
+    const { report } = /** @type {any} */ (process);
+    const before = report.excludeNetwork;
     // Without this setting, the names of all connected hosts would be looked up.
-    /** @type {any} */ (process.report).excludeNetwork = true;
-    return /** @type {any} */ (process.report?.getReport() ?? {});
+    report.excludeNetwork = true;
+    try {
+      return report.getReport();
+    } finally {
+      report.excludeNetwork = before;
+    }
   } catch {
     return {};
   }
