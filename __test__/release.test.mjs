@@ -7,7 +7,8 @@ import { before, describe, test } from 'node:test';
 
 import { inspect, problems } from '../scripts/addon.mjs';
 import { packageName, targets } from '../scripts/packages.mjs';
-import { defects, pack, published, smoke, stage, versionProblems } from '../scripts/release.mjs';
+import { defects, pack, published, smoke, stage } from '../scripts/release.mjs';
+import { PLACES, versionProblems, withVersion } from '../scripts/version.mjs';
 import { ADDON, PLATFORM_PACKAGE, TARGET, VERSION } from './helpers/installations.mjs';
 import { folder } from './helpers/programs.mjs';
 import { root } from './helpers/snippets.mjs';
@@ -223,11 +224,14 @@ describe('the workflow of a release', () => {
 });
 
 describe('a version', () => {
+  const lock = '[[package]]\nname = "escher-execution-engine"\nversion = "1.2.3"\n';
   const files = {
-    'package.json': '{ "version": "1.2.3" }',
-    'package-lock.json': '{ "version": "1.2.3" }',
+    'package.json': '{\n  "version": "1.2.3",\n  "private": true\n}\n',
+    'package-lock.json':
+      '{\n  "version": "1.2.3",\n  "packages": {\n    "": {\n      "name": "it",\n      "version": "1.2.3"\n    },\n    "a": {\n      "version": "4.5.6"\n    }\n  }\n}\n',
     'Cargo.toml': '[workspace]\nmembers = []\n\n[package]\nname = "escher-execution-engine"\nversion = "1.2.3"\n',
-    'Cargo.lock': '[[package]]\nname = "escher-execution-engine"\nversion = "1.2.3"\n',
+    ...Object.fromEntries(['', 'benches/core/', 'examples/tauri/', 'fuzz/', 'tests/consumer/'].map((at) => [`${at}Cargo.lock`, lock])),
+    'docs/cargo.md': '[dependencies]\nescher-execution-engine = { git = "https://x", tag = "v1.2.3" }\n',
     'CHANGELOG.md': '## [Unreleased]\n\n## [1.2.3] - 2026-01-31\n',
   };
   const problemsOf = (changed, tag) => versionProblems((name) => ({ ...files, ...changed })[name], tag);
@@ -241,10 +245,46 @@ describe('a version', () => {
 
   test('that differs in a file is refused', () => {
     assert.deepEqual(problemsOf({}), []);
-    for (const name of ['package-lock.json', 'Cargo.toml', 'Cargo.lock']) {
+    for (const name of Object.keys(PLACES).filter((one) => one !== 'package.json')) {
       const changed = { [name]: files[name].replace('1.2.3', '1.2.2') };
       assert.deepEqual(problemsOf(changed), [`${name} has version 1.2.2, and package.json has 1.2.3`]);
     }
+    const second = { 'package-lock.json': files['package-lock.json'].replace('"version": "1.2.3"\n', '"version": "1.2.2"\n') };
+    assert.equal(problemsOf(second).length, 1);
+  });
+
+  test('is written into each of them by one command, which dates the changelog', () => {
+    const own = (name) => readFileSync(path.join(root, name), 'utf8');
+    for (const read of [own, (name) => files[name]]) {
+      const texts = withVersion(
+        (name) => (name === 'CHANGELOG.md' ? '# It\n\n## [Unreleased]\n\n- Some.\n' : read(name)),
+        '9.8.7',
+        '2026-02-28',
+      );
+      assert.deepEqual(
+        versionProblems((name) => texts.get(name), 'v9.8.7'),
+        [],
+      );
+      assert.equal(texts.get('CHANGELOG.md'), '# It\n\n## [Unreleased]\n\n## [9.8.7] - 2026-02-28\n\n- Some.\n');
+      for (const name of Object.keys(PLACES)) {
+        const lines = texts.get(name).split('\n');
+        const changed = read(name)
+          .split('\n')
+          .filter((line, index) => line !== lines[index]);
+        assert.equal(changed.length, PLACES[name].length, name);
+      }
+    }
+    for (const no of ['', '1.2', 'v1.2.4', '1.2.4 ', 'next'])
+      assert.throws(() => withVersion((name) => files[name], no, ''), /is no version/);
+    assert.throws(() => withVersion((name) => files[name], '1.2.3', ''), /has an entry for 1\.2\.3 already/);
+  });
+
+  const isCheckout = existsSync(path.join(root, '.git'));
+  test('is in no lock file that the command does not know', { skip: !isCheckout && 'this is no checkout' }, () => {
+    const { stdout } = spawnSync('git', ['ls-files', '*Cargo.lock'], { cwd: root, encoding: 'utf8' });
+    const locks = stdout.split('\n').filter(Boolean);
+    assert.ok(locks.length > 1);
+    for (const name of locks) assert.ok(Object.hasOwn(PLACES, name), name);
   });
 
   test('is that of the tag, and has a dated entry in the changelog', () => {
@@ -286,6 +326,7 @@ describe('a command that is misspelt', () => {
     ['release.mjs', 'check', 'all'],
     ['packages.mjs', '--chek'],
     ['packages.mjs', 'check'],
+    ['version.mjs', 'v1'],
     ['addon.mjs'],
   ]) {
     test(words.join(' '), () => {

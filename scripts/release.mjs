@@ -19,6 +19,7 @@ import { parseArgs } from 'node:util';
 import { inspect, problems } from './addon.mjs';
 import { FILES, addonName, main, packageName, stale, targets } from './packages.mjs';
 import { record } from './platforms-page.mjs';
+import { versionProblems } from './version.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const place = path.join(root, 'target', 'release-packages');
@@ -230,33 +231,6 @@ function smokeHere({ addons }) {
 function nameHere() {
   const { targetHere } = createRequire(import.meta.url)('../lib/targets.js');
   return targetHere();
-}
-
-/**
- * Returns what differs from the version of `package.json`.
- *
- * @param {(name: string) => string} read Gives a file of the project.
- * @param {string} [tag] Of a release, which also needs an entry in the changelog.
- * @returns {string[]}
- */
-export function versionProblems(read, tag) {
-  const { version } = JSON.parse(read('package.json'));
-  const lock = JSON.parse(read('package-lock.json'));
-  const crate = /^\[package\]\n(?:[^[].*\n)*?version = "(.*)"$/m.exec(read('Cargo.toml'))?.[1];
-  const locked = /^name = "escher-execution-engine"\nversion = "(.*)"$/m.exec(read('Cargo.lock'))?.[1];
-  const found = Object.entries({ 'Cargo.toml': crate, 'Cargo.lock': locked, 'package-lock.json': lock.version })
-    .filter(([, other]) => other !== version)
-    .map(([file, other]) => `${file} has version ${other}, and package.json has ${version}`);
-  if (tag === undefined) return found;
-  if (tag !== `v${version}`) found.push(`the tag is ${tag}, and the version is ${version}: the tag must be v${version}`);
-  const changelog = read('CHANGELOG.md');
-  const entry = changelog.match(/^## \[.*$/gm) ?? [];
-  if (!entry.some((line) => line.startsWith(`## [${version}] - `) && /\d{4}-\d\d-\d\d$/.test(line)))
-    found.push(`CHANGELOG.md has no entry "## [${version}] - " with a date`);
-  // What the tag has is released by it.
-  const [, unreleased = ''] = /^## \[Unreleased\].*$([^]*?)(?=^## \[|(?![^]))/m.exec(changelog) ?? [];
-  if (/^\s*[-*]\s/m.test(unreleased)) found.push(`CHANGELOG.md has entries under "## [Unreleased]": move them to ${version}`);
-  return found;
 }
 
 function checkVersion({ tag }) {

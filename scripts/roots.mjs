@@ -27,7 +27,7 @@ const PROJECT = [
     'Cargo.toml',
   ],
   ...['Cargo.lock', '__test__', 'benches', 'dist', 'docs', 'examples', 'lib', 'npm', 'schema', 'scripts', 'src', 'tests', 'tsconfig.json'],
-  ...['binding.d.ts', 'biome.jsonc', '.github'],
+  ...['binding.d.ts', 'biome.jsonc', '.github', 'fuzz/Cargo.lock'],
 ];
 /** ELF programs for arm64, as the kernel recognises them. */
 const ARM64_PROGRAMS = String.raw`:qemu-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:`;
