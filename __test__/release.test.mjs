@@ -324,7 +324,7 @@ describe('a command that is misspelt', () => {
   for (const words of [
     ['release.mjs', 'version', 'v0.0.0'],
     ['release.mjs', 'check', 'all'],
-    ['packages.mjs', '--chek'],
+    ['packages.mjs', '--checks'],
     ['packages.mjs', 'check'],
     ['version.mjs', 'v1'],
     ['addon.mjs'],
