@@ -45,8 +45,11 @@ fn assert_part(name: &str, part: impl Fn(&str) -> std::ops::Range<usize>, wanted
     let part = part(&text);
     assert_is(name, &text[part.clone()], wanted, || {
         let whole = format!("{}{wanted}{}", &text[..part.start], &text[part.end..]);
-        // Other tests read the file at this moment.
-        let beside = in_project(&format!("target/{}.new", name.replace('/', "-")));
+        // Other tests read the file at this moment, so it is replaced in one step. The folder is in the project, and not the one that
+        // `CARGO_TARGET_DIR` names: that may be on another file system.
+        let folder = in_project("target");
+        fs::create_dir_all(&folder).unwrap();
+        let beside = folder.join(format!("{}.new", name.replace('/', "-")));
         fs::write(&beside, whole).unwrap();
         fs::rename(&beside, in_project(name)).unwrap();
     });
