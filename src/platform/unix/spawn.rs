@@ -111,12 +111,12 @@ impl Streams {
 
 /// Starts a program in a control group, or in the host's if there is none.
 fn start_in_group(image: &Image<'_>, group: Option<ControlGroup>) -> io::Result<(Pid, Option<ControlGroup>)> {
-    let Some(group) = group else { return start_patiently(image).map(|pid| (pid, None)) };
-    match start_patiently(&Image { cgroup: Some(group.fd()), ..*image }) {
+    let Some(group) = group else { return start_with_retries(image).map(|pid| (pid, None)) };
+    match start_with_retries(&Image { cgroup: Some(group.fd()), ..*image }) {
         Ok(pid) => Ok((pid, Some(group))),
         Err(error) if is_refused_group(&error) => {
             // If the start works without the group, the group was the reason of the refusal.
-            let pid = start_patiently(image)?;
+            let pid = start_with_retries(image)?;
             group.refused(&error);
             Ok((pid, None))
         }
@@ -173,13 +173,13 @@ pub(super) fn spawn_helper(helper: &Helper<'_>, program: &CStr, image: Option<Ra
         limits: &[],
     };
     let born = procs::now();
-    let pid = start_patiently(&image)?;
+    let pid = start_with_retries(&image)?;
     Ok(Leader::new(Tree::new(pid, Mark::default(), born, None), &SpawnThread::none()))
 }
 
 /// Starts a program; retries after `ETXTBSY`, which is temporary: a child of another thread holds a just-written program open for
 /// writing until its own exec.
-fn start_patiently(image: &Image<'_>) -> io::Result<Pid> {
+fn start_with_retries(image: &Image<'_>) -> io::Result<Pid> {
     let mut pause = Duration::from_millis(1);
     loop {
         match start(image) {

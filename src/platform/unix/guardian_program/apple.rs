@@ -29,7 +29,7 @@ struct Info {
 
 const ZOMBIE: u32 = 5;
 /// Includes zombies, which are not found otherwise.
-const WITH_THE_DEAD: u64 = 1;
+const INCLUDE_ZOMBIES: u64 = 1;
 
 pub(crate) fn prepare() {}
 
@@ -72,7 +72,7 @@ pub(crate) fn read(pid: i32) -> Option<Proc> {
     let bytes = size_of::<Info>() as c_int;
     // SAFETY: the buffer has the size that this flavour writes; it has plain numbers, for which zeroes are valid.
     let (got, info) = unsafe {
-        let got = sys::proc_pidinfo(pid, 3, WITH_THE_DEAD, info.as_mut_ptr().cast(), bytes);
+        let got = sys::proc_pidinfo(pid, 3, INCLUDE_ZOMBIES, info.as_mut_ptr().cast(), bytes);
         (got, info.assume_init())
     };
     if got != bytes {

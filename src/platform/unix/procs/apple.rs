@@ -23,14 +23,14 @@ pub(in super::super) fn entries() -> Vec<ProcEntry> {
 }
 
 /// Includes zombies, which are not found otherwise.
-const WITH_THE_DEAD: u64 = 1;
+const INCLUDE_ZOMBIES: u64 = 1;
 
 fn info(pid: Pid) -> Option<libc::proc_bsdinfo> {
     let mut info = MaybeUninit::<libc::proc_bsdinfo>::zeroed();
     let bytes = c_int::try_from(size_of::<libc::proc_bsdinfo>()).ok()?;
     // SAFETY: the buffer has the size of what this flavour writes.
     let got = unsafe {
-        libc::proc_pidinfo(pid.as_raw(), libc::PROC_PIDTBSDINFO, WITH_THE_DEAD, info.as_mut_ptr().cast(), bytes)
+        libc::proc_pidinfo(pid.as_raw(), libc::PROC_PIDTBSDINFO, INCLUDE_ZOMBIES, info.as_mut_ptr().cast(), bytes)
     };
     // SAFETY: plain numbers, for which zeroes are valid; filled when the returned size is that of the struct.
     (got == bytes).then(|| unsafe { info.assume_init() })
