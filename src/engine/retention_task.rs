@@ -1,4 +1,4 @@
-//! Removes records that are too old, and wakes for nothing else.
+//! Owns the task that removes records that are too old.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
@@ -17,7 +17,7 @@ use crate::runtime;
 pub(super) struct RetentionTask {
     /// The time between two checks.
     interval: Duration,
-    is_there: AtomicBool,
+    is_running: AtomicBool,
     task: Mutex<RetentionState>,
 }
 
@@ -29,25 +29,25 @@ struct RetentionState {
 
 impl RetentionTask {
     pub(super) fn new(interval: Duration) -> Self {
-        Self { interval, is_there: AtomicBool::new(false), task: Mutex::default() }
+        Self { interval, is_running: AtomicBool::new(false), task: Mutex::default() }
     }
 
     /// Starts the task if it does not run; called when there is a record that will become too old.
     pub(super) fn watch(&self, shared: &Arc<EngineCore>) {
         // A record that ends later becomes too old later: the task that waits already wakes in time.
-        if self.is_there.load(SeqCst) {
+        if self.is_running.load(SeqCst) {
             return;
         }
         let Some(expiry) = shared.next_expiry() else { return };
-        if self.is_there.swap(true, SeqCst) {
+        if self.is_running.swap(true, SeqCst) {
             return;
         }
         let mut inner = self.lock();
         let due = self.rate_limited(expiry, inner.last_look);
-        inner.handle = Some(runtime::spawn(keep(Arc::downgrade(shared), due)).abort_handle());
+        inner.handle = Some(runtime::spawn(remove_when_due(Arc::downgrade(shared), due)).abort_handle());
     }
 
-    /// Lets go of what retention allows, in the background.
+    /// Removes the records that retention no longer keeps, in the background.
     pub(super) fn clean_up(shared: &Arc<EngineCore>) {
         let shared = Arc::clone(shared);
         runtime::start_blocking(move || shared.remove_expired());
@@ -70,14 +70,14 @@ impl Drop for RetentionTask {
     }
 }
 
-async fn keep(engine: Weak<EngineCore>, mut due: Instant) {
+async fn remove_when_due(engine: Weak<EngineCore>, mut due: Instant) {
     loop {
         clock::sleep_until(due).await;
         let Some(shared) = engine.upgrade() else { return };
         shared.metrics.count_retention_look();
         let looked = Instant::now();
         let working = Arc::clone(&shared);
-        // Records may hold much: freeing them is nothing for a thread that serves requests.
+        // Freeing large records takes long, so a thread for blocking calls does it.
         let _ = runtime::blocking(move || working.remove_expired()).await;
         let retention = &shared.retention;
         retention.lock().last_look = Some(looked);
@@ -85,8 +85,8 @@ async fn keep(engine: Weak<EngineCore>, mut due: Instant) {
             due = retention.rate_limited(expiry, Some(looked));
             continue;
         }
-        retention.is_there.store(false, SeqCst);
-        // An execution that has ended since then saw that the task waits.
+        retention.is_running.store(false, SeqCst);
+        // An execution that ended before this store has started no task, since this one existed: check once more.
         retention.watch(&shared);
         return;
     }
