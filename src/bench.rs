@@ -144,7 +144,7 @@ impl Slots {
         drop(taken);
         while !waiting.is_empty() {
             let before = waiting.len();
-            // A slot that is given back goes on at once.
+            // A slot that is returned is given to the next ticket at once.
             waiting.retain_mut(|ticket| !has_its_turn(ticket));
             assert!(waiting.len() < before, "a free slot ends a wait");
         }

@@ -158,7 +158,7 @@ impl ExecutionEngine {
             degradations: Degradations::default(),
             feedback: Feedback::default(),
         };
-        // Files that dead hosts have left are removed although nothing may overflow here.
+        // Files that earlier hosts have left are removed, although this engine may write none.
         shared.overflow_of(&OutputPolicy::new(&ExecutionOptions::default(), &shared.config));
         let shared = Arc::new(shared);
         host_exit::watch(&shared);
@@ -232,7 +232,7 @@ impl ExecutionEngine {
     }
 
     /// Waits for the end of an execution; any number of callers may, before or after it. Cancel safe: dropping the future ends the wait,
-    /// and the execution goes on.
+    /// and the execution continues.
     ///
     /// # Errors
     /// `NOT_FOUND`; `SPAWN_FAILED`, `OUTPUT_SIZE_EXCEEDED`, `LOG_FAILED` or `INTERNAL` when the engine could not do its
@@ -245,7 +245,7 @@ impl ExecutionEngine {
     }
 
     /// Calls [`ExecutionEngine::execute`] and [`ExecutionEngine::wait_for_completion`]. Dropping the future cancels the
-    /// execution; what [`ExecutionEngine::execute`] has accepted goes on.
+    /// execution; what [`ExecutionEngine::execute`] has accepted continues.
     ///
     /// # Errors
     /// As both.
@@ -391,7 +391,7 @@ impl ExecutionEngine {
     /// Takes no more work, gives what runs `grace` to finish by itself, ends the rest, and resolves when all is over. Feedback sinks
     /// get 5 s more, at the most, to be flushed.
     ///
-    /// Not cancel safe: when the future is dropped before `grace` has passed, the engine takes no more work, and what runs goes on.
+    /// Not cancel safe: when the future is dropped before `grace` has passed, the engine takes no more work, and what runs continues.
     /// A `grace` other than zero needs the timers of a Tokio runtime.
     pub async fn shutdown(&self, grace: Duration) {
         self.close();

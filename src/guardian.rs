@@ -58,7 +58,7 @@ struct GuardianState {
     health: Health,
     /// The number of rows in use.
     guarded: usize,
-    /// Whether a task looks at the guardian again and again.
+    /// Whether a task checks the guardian periodically.
     is_checked: bool,
     /// The current or last fault, with its number from 1 on.
     notice: (u64, Arc<str>),
@@ -247,7 +247,7 @@ impl Guardian {
         self.noticed.notify_waiters();
     }
 
-    /// Looks at the guardian again and again, as long as it has something to guard.
+    /// Checks the guardian periodically, as long as it guards an execution.
     async fn check_while_guarding(self: Arc<Self>) {
         loop {
             clock::sleep(HEALTH_CHECK).await;
@@ -275,13 +275,13 @@ impl Guardian {
         let end = leader.reap().unwrap_or_default();
         let life = started.elapsed();
         if self.has_lost(&leader, life, &end) {
-            // A guardian that ends at once, again and again, must not keep the machine busy.
+            // Replacing a guardian that always ends at once must not keep the machine busy.
             let pause = if life < TOO_SHORT_A_LIFE { RETRY_AFTER } else { Duration::ZERO };
             self.start_another(pause, format!("has ended ({})", describe(&end))).await;
         }
     }
 
-    /// Starts a guardian in place of one with that fault: again and again, until it works.
+    /// Replaces a guardian that has this fault. Repeats until a guardian runs.
     async fn start_another(self: Arc<Self>, mut pause: Duration, fault: String) {
         let mut is_reported = false;
         loop {

@@ -224,7 +224,7 @@ impl Output {
         self.fails_beyond_cap && self.captures().any(Capture::is_beyond_cap)
     }
 
-    /// Whether nothing more may be read: the listener or the disk has enough to do.
+    /// Whether nothing more may be read: the listener or the disk is too slow.
     pub(crate) fn is_full(&self) -> bool {
         self.outlets.lines.backpressure.as_ref().is_some_and(|backpressure| backpressure.is_full())
             || self.spools().any(Spool::is_full)

@@ -149,7 +149,7 @@ impl Outputs {
         }
     }
 
-    /// Waits until a stream has bytes or has ended. Pends for ever when both have ended. Cancel-safe.
+    /// Waits until a stream has bytes or has ended. Pends forever when both have ended. Cancel-safe.
     pub(crate) async fn readable(&mut self) -> Stream {
         poll_fn(|context| {
             let streams =

@@ -197,7 +197,7 @@ impl<T: Retained> RetainedStore<T> {
         leaving.len() == SLICE
     }
 
-    /// Marks a record whose last event was handled: its waiters go on.
+    /// Marks a record whose last event was handled: its waiters get the result.
     pub(crate) fn settle(&self, record: &Arc<T>) {
         self.lock().emitting.retain(|emitting| !Arc::ptr_eq(emitting, record));
         // This is set once: a record has one last event.

@@ -279,7 +279,7 @@ impl Ticket {
         self.obstacle.as_deref()
     }
 
-    /// Waits for a slot. Cancel-safe: a slot that was given meanwhile goes on to the next when the ticket is dropped.
+    /// Waits for a slot. Cancel-safe: a slot that was given meanwhile is passed to the next when the ticket is dropped.
     pub(crate) async fn turn(&mut self) -> Permit {
         poll_fn(|context| self.poll_turn(context)).await
     }
@@ -305,7 +305,7 @@ impl Drop for Ticket {
             }
             place
         };
-        // Dropped outside the lock: a permit that is already in the channel takes the lock to go on.
+        // Dropped outside the lock: a permit that is already in the channel takes the lock when it is passed on.
         drop(place);
         if self.has_groups {
             self.scheduler.serve();

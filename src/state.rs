@@ -1,4 +1,4 @@
-//! The life of one execution as types: a transition takes the state and returns the next one.
+//! The states of one execution as types: a transition takes one state and returns the next.
 //!
 //! | from | to | by |
 //! | --- | --- | --- |

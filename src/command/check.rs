@@ -115,7 +115,7 @@ fn are_limits_supported(field: &str, limits: &ResourceLimits) -> Result<(), Inva
     }
 }
 
-/// Checks how long an execution may go on.
+/// Checks the time that a running execution gets from now on.
 pub(crate) fn check_time_left(time: Duration) -> Result<(), Invalid> {
     milliseconds("ms", u64::try_from(time.as_millis()).unwrap_or(u64::MAX), 1)
 }

@@ -104,8 +104,8 @@ impl EnvPolicy {
         (base || self.allow.is_match(name)) && !self.deny.is_match(name)
     }
 
-    /// Builds the child's environment as NUL-ended `NAME=value` entries. `added` replaces what is inherited (`None`: by
-    /// nothing), and gives way to what the request sets.
+    /// Builds the child's environment as NUL-ended `NAME=value` entries. `added` replaces what is inherited (`None`
+    /// removes it), and the request replaces `added`.
     pub(super) fn build(
         &self,
         request: &ExecutionRequest,

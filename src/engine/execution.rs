@@ -249,7 +249,7 @@ async fn attempt(
         let permit = match turn(record, entry, queue_deadline).await {
             Ok(permit) => permit,
             Err(why) => {
-                // An execution that has waited in vain for resources of the machine reports which resource is missing.
+                // An execution that never got resources of the machine reports which resource is missing.
                 let shortage = shared.scheduler.shortage().filter(|_| why == Stop::QueueTimeout);
                 let Some(error) = shortage else { return Attempt::Stopped(why, pending, output) };
                 return Attempt::Finished(supervise::never_spawned(job, pending, output, error).await, None);
@@ -442,7 +442,7 @@ mod tests {
         assert_eq!(engine.total_count(), 0);
     }
 
-    /// A panic in the core ends one execution with `INTERNAL`, with its child; the engine goes on.
+    /// A panic in the core ends one execution with `INTERNAL`, with its child; the engine continues.
     #[tokio::test]
     async fn a_panic_fails_one_execution_only() {
         let config = ExecutionConfig { max_concurrent_executions: 1, ..ExecutionConfig::default() };

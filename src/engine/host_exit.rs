@@ -40,8 +40,8 @@ pub(super) fn engines() -> Vec<Arc<EngineCore>> {
 }
 
 impl ExecutionEngine {
-    /// Refuses new work and ends what runs: for an engine that no code can reach any more. When it is because the host exits,
-    /// the guardian goes on with it, or `host_exit` does.
+    /// Refuses new work and ends what runs: for an engine that no code can reach any more. If the reason is that the host exits,
+    /// the guardian or `host_exit` ends what is left.
     #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces the end of a thread"))]
     pub(crate) fn close_and_stop(&self) {
         self.shared().close_and_stop();
@@ -72,7 +72,7 @@ impl EngineCore {
 /// Ends what no guardian ends: the stop signal, a short grace period, SIGKILL. Returns when all is gone, or after
 /// [`LONGEST_EXIT`].
 pub(crate) fn end_unguarded() {
-    // The hook has reported a panic already, and the exit goes on.
+    // The hook has reported a panic already, and the exit continues.
     let _ = contain_call(stop_then_kill);
 }
 

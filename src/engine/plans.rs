@@ -55,7 +55,7 @@ impl ExecutionEngine {
     }
 
     /// Waits for the end of a plan; any number of callers may, before or after it. Cancel safe: dropping the future ends the wait, and
-    /// the plan goes on.
+    /// the plan continues.
     ///
     /// # Errors
     /// `NOT_FOUND`. A plan that fails is a result, not an error, and so is a step that the engine could not run.

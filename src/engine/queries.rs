@@ -129,7 +129,7 @@ impl ExecutionEngine {
     /// Returns a label as a status of feedback has it, if it may be there.
     #[cfg(feature = "node")]
     pub(crate) fn feedback_label(&self, id: Uuid, label: &str) -> Option<ShortName> {
-        // The record may be gone; the secrets of the engine are known all the same.
+        // The record may be gone; the secrets of the engine are known in any case.
         let record = self.record(id).ok();
         feedback::label_of(label, record.as_ref().map_or(&self.shared().secrets, |record| record.secrets()))
     }

@@ -53,8 +53,8 @@ impl CreditPool {
 
 /// Bounds the bytes of one execution that were read and not yet handled.
 ///
-/// It is full above its own bound, and also when the pool is full and some of that is its own. So one that has nothing in
-/// flight may always go on, whatever the others hold: every execution makes progress, if only a read at a time.
+/// It is full above the bound of the execution, and also when the pool is full and holds bytes of this execution. So an execution with
+/// nothing in flight may always continue, whatever the others hold: every execution makes progress, if only by one read at a time.
 #[derive(Debug)]
 pub(crate) struct Backpressure {
     in_flight: AtomicUsize,
@@ -189,7 +189,7 @@ mod tests {
         let first = executions[0].lend_bytes(60);
         let second = executions[1].lend_bytes(40);
         let full: Vec<_> = executions.iter().map(|backpressure| backpressure.is_full()).collect();
-        assert_eq!(full, [true, true, false], "an execution with nothing in flight may go on");
+        assert_eq!(full, [true, true, false], "an execution with nothing in flight may continue");
         drop(first);
         assert!(executions.iter().all(|backpressure| !backpressure.is_full()));
         let third = executions[2].lend_bytes(70);

@@ -320,7 +320,7 @@ impl FeedbackSender {
         Some((batch, std::mem::take(&mut state.unreported)))
     }
 
-    /// Sends one batch, again and again until the server answers for it or the time is over.
+    /// Sends one batch, and repeats that until the server has answered or the time is over.
     fn deliver(&self, batch: &[ExecutionFeedback], dropped: u64) {
         let count = batch.len() as u64;
         let body = serde_json::to_vec(&Body { dropped, executions: batch }).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Small file operations that go on where a plain call would give up.
+//! Small file operations that are retried where a plain call would fail.
 
 use std::fs::File;
 use std::io::{self, Write};

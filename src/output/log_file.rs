@@ -1,4 +1,4 @@
-//! Writes one log: bounded, and complete again when a full disk has room again.
+//! Writes one log of bounded size. When a full disk has space again, the log continues after a mark for the missing bytes.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};

@@ -39,7 +39,7 @@ pub(crate) struct Overflow {
 }
 
 impl Overflow {
-    /// Removes in the background what dead hosts have left.
+    /// Removes in the background the files of hosts that have ended.
     pub(crate) fn new(config: &ExecutionConfig) -> Arc<Self> {
         let named = config.overflow_dir.clone();
         let is_named = named.is_some();

@@ -1,4 +1,4 @@
-//! An engine's own folder for overflow, and the removal of those that dead hosts have left.
+//! An engine's own folder for overflow, and the removal of the folders of hosts that have ended.
 //!
 //! A folder is ours if its name has a UUID and a marker file in it repeats that UUID. The marker is locked for as long as the
 //! engine exists. In such a folder only regular files with names of ours are removed: links, pipes and other files stay, and so

@@ -6,8 +6,8 @@ use crate::platform::clock::Instant;
 
 /// An unfinished line is shown after so much silence: it may be a prompt.
 const PARTIAL_AFTER: Duration = Duration::from_millis(200);
-/// A look that is later than this shows that the engine itself did not run for a while, and the command perhaps neither: of such
-/// a time only this much counts, so that a machine that is always late shows a prompt all the same.
+/// A check that is later than this shows that the engine did not run for a while, and perhaps the command did not either. Of such a time
+/// only this much counts as silence; it is not 0, so that a prompt is shown on a machine that is always late.
 const LATE: Duration = Duration::from_millis(50);
 
 /// Counts the time in which the engine wanted to read a stream and found nothing.
@@ -28,8 +28,8 @@ impl Silence {
         self.since + PARTIAL_AFTER.saturating_sub(self.counted)
     }
 
-    /// Leaves out a time in which the stream was not read. It pauses the silence and does not end it: beside a flood whose reader is
-    /// slow, a prompt is shown all the same.
+    /// Leaves out a time in which the stream was not read. It pauses the silence and does not end it: a prompt is
+    /// shown although the other stream writes much and its reader is slow.
     pub(super) fn skip(&mut self, from: Instant, to: Instant) {
         self.since += to.saturating_duration_since(from.max(self.since));
     }

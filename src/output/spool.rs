@@ -274,7 +274,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps what it gets, and lets the test say when a write may go on.
+    /// Keeps what it gets. The test decides when a write may continue.
     struct Slow {
         go: mpsc::Receiver<()>,
         written: Arc<Mutex<Vec<u8>>>,

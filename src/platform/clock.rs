@@ -133,7 +133,7 @@ impl Timer {
     }
 }
 
-/// A simulated sleep of the machine: this clock stops and the others go on.
+/// A simulated sleep of the machine: this clock stops, and the others continue.
 #[cfg(test)]
 pub(crate) mod asleep {
     use std::sync::{Mutex, PoisonError};

@@ -67,7 +67,7 @@ impl Symbol {
     }
 }
 
-/// Hands out everything that the beginning of `rest`, which is not empty, can mean, with how the text goes on behind it.
+/// Passes on each symbol that the beginning of `rest` can stand for, with the quoting that follows it. `rest` is not empty.
 pub(super) fn decode(quoting: Quoting, rest: &[u8], is_end: bool, mut out: impl FnMut(Token, Quoting)) {
     let byte = rest[0];
     if quoting == Quoting::Unknown || !is_special(byte) {

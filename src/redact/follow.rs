@@ -171,7 +171,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Adds a symbol to a window, and goes on with the secrets that it leaves.
+    /// Adds a symbol to a window, and continues with the secrets that are still possible.
     pub(super) fn open(&mut self, mut trace: Trace, bytes: u64, symbol: &[u8]) {
         let bytes = symbol.iter().fold(bytes, |bytes, byte| bytes << 8 | u64::from(*byte));
         trace.symbols += u32::try_from(symbol.len()).expect("a character");

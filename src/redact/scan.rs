@@ -166,7 +166,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Whether Base64 or hexadecimal that has begun on a line may go on with what is behind its end.
+    /// Whether Base64 or hexadecimal that has begun on a line may continue after its end.
     fn may_go_on_behind_line(&self, three_before: u32, rest: &[u8]) -> bool {
         let Some(after) = rest.get(..MOST_BEFORE) else { return true };
         if after[0] == b'\\' && !matches!(after[1], b'n' | b'r' | b'/') {

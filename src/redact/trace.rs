@@ -4,7 +4,7 @@ use super::decode::{Quoting, Symbol, Token};
 use super::index::WINDOW;
 
 /// The longest run of bytes between two symbols that stands for nothing: without a bound, a stream of line ends would be held
-/// back for ever.
+/// back forever.
 pub(super) const LONGEST_GAP: u8 = 64;
 /// The most characters of Base64 on a line before the current one.
 pub(super) const MOST_BEFORE: usize = WINDOW as usize - 1;
@@ -46,7 +46,7 @@ pub(super) enum Goal {
 pub(super) struct LeadingTrace {
     pub(super) pattern: u32,
     pub(super) start: u64,
-    /// The offset where it ended; `u64::MAX` as long as it goes on.
+    /// The offset where it ended; `u64::MAX` as long as it continues.
     pub(super) reach: u64,
 }
 
@@ -76,7 +76,7 @@ impl Tokens {
         self.count == 0
     }
 
-    /// Returns the symbols, with how many bytes stand for each and how the text goes on.
+    /// Returns the symbols, with how many bytes stand for each and how the text is quoted after it.
     pub(super) fn symbols(&self) -> impl Iterator<Item = (Symbol, usize, Quoting)> {
         self.all().filter_map(|(token, quoting)| match token {
             Token::Symbol(symbol, len) => Some((*symbol, *len, *quoting)),

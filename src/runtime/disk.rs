@@ -143,7 +143,7 @@ impl DiskQueue {
     fn work(self: Arc<Self>) {
         SERVED.set(Arc::as_ptr(&self));
         while let Some(work) = self.next() {
-            // The panic hook has reported a panic; the thread goes on.
+            // The panic hook has reported a panic; the thread continues.
             let _ = catch_unwind(AssertUnwindSafe(work));
         }
         THREADS.fetch_sub(1, Relaxed);

@@ -35,7 +35,7 @@ pub(crate) fn spawn_blocking_first<W: WaitSet>(
     spawn_limiter().take(Arc::new(InlineStart::new(thread, future, &ATTENDANTS)));
 }
 
-/// Runs a function that can block for ever, because of what a request names, on a thread that only such functions wait for.
+/// Runs a function that can block forever, because of what a request names, on a thread that only such functions wait for.
 ///
 /// Returns its result. If it takes longer than usual (some 30 ms), and `limit` resolves before it ends, returns the output of `limit`; the
 /// result is dropped when it comes, on that thread. A panic of the function is continued here. Dropped, it drops the result too.

@@ -192,7 +192,7 @@ impl SpawnLimiter {
             if let Some((id, task)) = state.begin() {
                 drop(state);
                 let turn = Turn { limiter: self, id };
-                // The panic hook has reported a panic; the thread goes on.
+                // The panic hook has reported a panic; the thread continues.
                 let _ = catch_unwind(AssertUnwindSafe(|| task.run(&turn)));
                 state = self.lock();
                 state.running.retain(|running| running.id != id);

@@ -144,7 +144,7 @@ impl Termination {
         self.announced.take()
     }
 
-    /// Waits for the result of the current scan, or for ever without one. Cancel-safe.
+    /// Waits for the result of the current scan, or forever without one. Cancel-safe.
     pub(super) async fn scanned(&mut self) -> Option<Sight> {
         let Some(scan) = &mut self.scan else { return std::future::pending().await };
         let sight = (&mut scan.sight).await.ok();

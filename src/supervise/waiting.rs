@@ -9,8 +9,8 @@ use crate::platform::clock::Instant;
 use crate::platform::{Act, InputId, Leader, Look, ScanPriority, Sight};
 use crate::types::WaitsFor;
 
-/// The first look comes so long after the last activity, or a quarter of the threshold if that is less: a command that goes on at once
-/// costs no look.
+/// The first look comes so long after the last activity, or a quarter of the threshold if that is less: a command that continues at
+/// once costs no look.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 
 /// Watches one command whose input is open.
@@ -91,7 +91,7 @@ impl InputWatch {
         }
     }
 
-    /// Waits for the end of a look. Pends for ever without one. Cancel-safe.
+    /// Waits for the end of a look. Pends forever without one. Cancel-safe.
     pub(super) async fn looked(&mut self) -> Option<Look> {
         match &mut self.state {
             WaitingState::Looks(answer) => answer.await.ok().map(|sight| sight.look),

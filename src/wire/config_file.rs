@@ -16,9 +16,9 @@ use crate::config::{ConfigLayer, FIELDS};
 use crate::error::Invalid;
 use crate::redact::mask_refusal;
 
-/// A larger file is none of settings.
+/// A larger file is refused: no file of settings is so large.
 const LARGEST_FILE: u64 = 1024 * 1024;
-/// The table in which a file that others share has our settings.
+/// The table with the settings of the engine, in a file that has settings of other programs too.
 const TABLE: &str = "execution";
 
 /// A key and its value, with the line that it stands on.
@@ -54,7 +54,7 @@ pub(crate) fn config_file(path: &Path) -> Result<ConfigLayer, Invalid> {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    // Looked at before it is opened: a FIFO would hold us up for ever.
+    // Checked before it is opened: opening a FIFO blocks until it has a writer.
     let found = fs::metadata(path).map_err(|error| error.to_string())?;
     if !found.is_file() {
         return Err("it is no regular file".to_owned());
@@ -65,7 +65,7 @@ fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| error.to_string())
 }
 
-/// Decodes the entries of a file, or those of its table of ours.
+/// Decodes the entries of a file, or those of its table `execution`.
 fn settings(entries: Vec<FileSetting>) -> Result<ConfigLayer, Located> {
     let path = |key: &str| super::fields::join("", key);
     let lines: Vec<_> = entries.iter().map(|entry| (path(&entry.key), entry.line)).collect();
@@ -79,8 +79,8 @@ fn settings(entries: Vec<FileSetting>) -> Result<ConfigLayer, Located> {
     })
 }
 
-/// Returns the refusal of a misplaced key. With a table of the engine, the other tables belong to others; loose
-/// settings beside it are a mistake.
+/// Returns the refusal of a misplaced key. If a file has the table of the engine, its other tables belong to other programs, and settings
+/// outside of any table are a mistake.
 fn misplaced(key: &str, line: usize) -> Located {
     let known = FIELDS.iter().any(|field| field.name == key);
     let hint = if known { "move it into the table" } else { "leave it out" };

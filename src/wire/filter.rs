@@ -44,7 +44,7 @@ pub(crate) fn login_shell(value: &Value, case: Case) -> Result<(Option<PathBuf>,
     Ok((fields.text("shell")?.map(PathBuf::from), fields.whole("timeout_ms")?.map(Duration::from_millis)))
 }
 
-/// Decodes how long an execution may go on.
+/// Decodes the time that a running execution gets from now on.
 pub(crate) fn time_left(value: &Value) -> Result<Duration, Invalid> {
     if let Ok(ms) = whole_number("ms", value)
         && (1..=MOST_MS).contains(&ms)

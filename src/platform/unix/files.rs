@@ -213,7 +213,7 @@ pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| match error.kind() {
-        // "File exists" would say that all is well.
+        // "File exists" would suggest that the directory exists.
         io::ErrorKind::AlreadyExists => io::Error::from(rustix::io::Errno::NOTDIR),
         _ => error,
     })?;

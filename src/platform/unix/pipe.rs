@@ -128,7 +128,7 @@ pub(crate) async fn reader_closed(pipe: &PipeWriter) {
 pub(crate) async fn write_some(pipe: &PipeWriter, bytes: &[u8]) -> io::Result<usize> {
     let ready = pipe.ready(tokio::io::Interest::WRITABLE).await?;
     match pipe.try_write(bytes) {
-        // A full terminal that no process has open is reported as ready for ever, and takes nothing.
+        // A full terminal that no process has open is always reported as ready, and takes nothing.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock && ready.is_write_closed() => {
             Err(io::ErrorKind::BrokenPipe.into())
         }

@@ -325,7 +325,7 @@ impl Findings {
     }
 
     /// Returns the members that get the stop signal now: those that have not had it, and that `to` selects. Parents come before their
-    /// children: a shell whose child has ended would go on with its next command.
+    /// children: a shell whose child has ended would continue with its next command.
     fn stop_targets(&self, leader: Pid, living: &[Proc], to: StopTargets) -> Vec<Proc> {
         let signalled: HashSet<Pid> =
             living.iter().filter(|proc| self.stopped.contains(&proc.identity())).map(|proc| proc.pid).collect();
@@ -420,7 +420,7 @@ impl Findings {
             }
         }
         let mut others: Vec<Proc> = living.iter().filter(by_signal).copied().collect();
-        // A shell with job control whose child is stopped goes on with its next command.
+        // A shell with job control whose child is stopped continues with its next command.
         sort_by_descent(&mut others, living);
         self.kill_scans += 1;
         let may_wait = self.kill_scans < LONGEST_CHASE;

@@ -1,4 +1,4 @@
-//! A function that can block for ever, and a future that waits for its result no longer than it has to.
+//! A function that can block forever, and a future that waits for its result no longer than it has to.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -66,7 +66,7 @@ impl<W: WaitSet> SpawnThread<W> {
         Self(Some(Arc::new(Mutex::new(SpawnThreadState { is_polled: false, offer: Offer::None, waits }))))
     }
 
-    /// Runs a function that can block for ever, because of what a request names: on the spawning thread after the current poll, else as
+    /// Runs a function that can block forever, because of what a request names: on the spawning thread after the current poll, else as
     /// [`call_blocking`](super::call_blocking) does. The result is the same.
     pub(crate) async fn call_blocking<T: Send + 'static, L>(
         &self,

@@ -33,7 +33,7 @@ impl Members {
     /// Sends the signals that are due.
     pub(super) fn act(&mut self, trees: &mut [Tree], count: usize, now: u64) {
         // All processes that are to be killed are stopped first, so that they start no others. Parents come before their children: a shell
-        // whose child has ended would go on with its next command. Ids begin again after the largest, so they do not show the order.
+        // whose child has ended would continue with its next command. Ids begin again after the largest, so they do not show the order.
         for index in 0..count {
             let (line, length) = self.unserved_line(index, count);
             for at in line[..length].iter().rev() {
