@@ -25,7 +25,7 @@ const READ_BYTES: usize = 256 * 1024;
 const FIRST_MASKED_BYTES: usize = 4 * 1024;
 /// The least that is read at once.
 const LEAST_BYTES: usize = 64;
-/// A read that takes longer to handle is followed by smaller ones: the thread has other executions to attend to.
+/// A read that takes longer to handle is followed by smaller ones: the thread has other executions to serve.
 const LONGEST_TURN: Duration = Duration::from_millis(4);
 
 thread_local! {

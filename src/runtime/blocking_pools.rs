@@ -21,8 +21,8 @@ const MOST_AT_ONCE: usize = 8;
 const MOST_SPAWN_THREADS: usize = 1_024;
 /// The time after which a spawn counts as hanging: its program can be on a disk that does not answer.
 const SPAWN_HANGS_AFTER: Duration = Duration::from_millis(20);
-/// The most threads that attend to executions at a time. The others are free for calls that block.
-pub(super) const MOST_ATTENDANTS: usize = 8;
+/// The most threads that poll executions at a time. The others are free for calls that block.
+pub(super) const MOST_INLINE: usize = 8;
 
 /// Returns the threads for calls that a request can block; no other call runs on them.
 pub(super) fn spawn_limiter() -> &'static SpawnLimiter {
@@ -32,7 +32,7 @@ pub(super) fn spawn_limiter() -> &'static SpawnLimiter {
         SpawnLimiter::new(ThreadLimits {
             thread_name: "escher-spawn",
             at_once,
-            most_idle: at_once + MOST_ATTENDANTS,
+            most_idle: at_once + MOST_INLINE,
             most: MOST_SPAWN_THREADS,
             hangs_after: SPAWN_HANGS_AFTER,
         })

@@ -11,19 +11,19 @@ use tokio::sync::Semaphore;
 use self::blocking_call::Call;
 pub(crate) use self::spawn_thread::{SpawnThread, WaitSet};
 use super::async_pools::{beat, spawn};
-use super::blocking_pools::{MOST_ATTENDANTS, spawn_limiter};
+use super::blocking_pools::{MOST_INLINE, spawn_limiter};
 use super::spawn_limiter::{Task, Turn};
 
 mod blocking_call;
 mod spawn_thread;
 
 /// The time from its beginning after which an unfinished future becomes a task.
-const LONGEST_ATTENDED: Duration = Duration::from_millis(5);
-static ATTENDANTS: Semaphore = Semaphore::const_new(MOST_ATTENDANTS);
+const LONGEST_INLINE: Duration = Duration::from_millis(5);
+static INLINE_PERMITS: Semaphore = Semaphore::const_new(MOST_INLINE);
 
 /// Runs a future in the background. What it does first, it does when it is its turn on a thread that may block, where the blocking
-/// calls that it makes through `thread` cost no hand-over. That thread then attends to it for a while, unless others wait for the turn:
-/// it waits for what the future has left to it. After that, or when something has happened that the thread does not wait for, or
+/// calls that it makes through `thread` cost no hand-over. That thread then polls it for a while, unless others wait for the turn: it
+/// waits for what the future has left to it. After that, or when something has happened that the thread does not wait for, or
 /// when a call hangs, the future becomes a task.
 ///
 /// A future that finds no end of what is ready must yield now and then: no budget makes it do so here.
@@ -32,7 +32,7 @@ pub(crate) fn spawn_blocking_first<W: WaitSet>(
     future: impl Future<Output = ()> + Send + 'static,
 ) {
     beat();
-    spawn_limiter().take(Arc::new(InlineStart::new(thread, future, &ATTENDANTS)));
+    spawn_limiter().take(Arc::new(InlineStart::new(thread, future, &INLINE_PERMITS)));
 }
 
 /// Runs a function that can block forever, because of what a request names, on a thread that only such functions wait for.
@@ -54,7 +54,7 @@ struct InlineStart<W> {
     state: Mutex<FutureState>,
     current: Mutex<Current>,
     thread: SpawnThread<W>,
-    attendants: &'static Semaphore,
+    permits: &'static Semaphore,
 }
 
 /// The place of the future.
@@ -79,9 +79,9 @@ impl<W: WaitSet> InlineStart<W> {
     fn new(
         thread: SpawnThread<W>,
         future: impl Future<Output = ()> + Send + 'static,
-        attendants: &'static Semaphore,
+        permits: &'static Semaphore,
     ) -> Self {
-        Self { state: Mutex::new(FutureState::Here(Box::pin(future))), current: Mutex::default(), thread, attendants }
+        Self { state: Mutex::new(FutureState::Here(Box::pin(future))), current: Mutex::default(), thread, permits }
     }
 
     /// Polls the future and executes its blocking calls, until it waits for something else. Returns whether it waits here.
@@ -167,9 +167,9 @@ impl<W: WaitSet> Task for InlineStart<W> {
         let context = &mut Context::from_waker(&waker);
         if self.poll_with_calls(context)
             && turn.give_up()
-            && let Ok(_attendant) = self.attendants.try_acquire()
+            && let Ok(_permit) = self.permits.try_acquire()
         {
-            let until = Instant::now() + LONGEST_ATTENDED;
+            let until = Instant::now() + LONGEST_INLINE;
             while self.thread.wait(until) && self.poll(context) {}
         }
         self.become_task();
@@ -234,17 +234,17 @@ mod tests {
         SpawnThread::with(Scripted(Some(Box::new(wait))))
     }
 
-    /// Runs on threads of its own: the other tests may take all threads and attendants. On a busy machine every call
+    /// Runs on threads of its own: the other tests may take all threads and permits. On a busy machine every call
     /// that stands still for longer than `hangs_after` counts as hanging.
     fn start_with(
         hangs_after: Duration,
         thread: SpawnThread<Scripted>,
         future: impl Future<Output = ()> + Send + 'static,
     ) {
-        static ATTENDANTS: Semaphore = Semaphore::const_new(8);
+        static INLINE_PERMITS: Semaphore = Semaphore::const_new(8);
         let limits = ThreadLimits { thread_name: "test-spawn", at_once: 1, most_idle: 1, most: 8, hangs_after };
         let limiter = Box::leak(Box::new(SpawnLimiter::new(limits)));
-        limiter.take(Arc::new(InlineStart::new(thread, future, &ATTENDANTS)));
+        limiter.take(Arc::new(InlineStart::new(thread, future, &INLINE_PERMITS)));
     }
 
     fn start(future: impl Future<Output = ()> + Send + 'static, wait: impl FnMut() -> bool + Send + 'static) {
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_future_that_is_attended_to_stays_on_its_thread() {
+    fn a_future_that_its_thread_polls_stays_there() {
         let (future, polled_on) = polled(3, false);
         start(future, || true);
         let threads: Vec<_> = polled_on.iter().collect();
@@ -277,9 +277,9 @@ mod tests {
     }
 
     #[test]
-    fn a_future_that_is_attended_to_no_longer_becomes_a_task() {
+    fn a_future_that_takes_longer_than_the_limit_becomes_a_task() {
         let (future, polled_on) = polled(3, true);
-        // The first poll has it woken while it is polled: it is a task from then on, and nothing to attend to.
+        // The first poll has it woken while it is polled: it is a task from then on, and its thread polls it no more.
         let (waits, waited) = mpsc::channel();
         start(future, move || waits.send(()).is_err());
         let threads: Vec<_> = polled_on.iter().collect();
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_future_woken_by_another_thread_leaves_the_thread_that_attends_to_it() {
+    fn a_future_woken_by_another_thread_leaves_the_thread_that_polls_it() {
         let stop = Arc::new(Notify::new());
         let stopping = Arc::clone(&stop);
         let (over, is_over) = mpsc::channel();
@@ -303,20 +303,20 @@ mod tests {
             stopping.notified().await;
             over.send(thread::current().id()).unwrap();
         };
-        let (attends, attending) = mpsc::channel();
+        let (polls, polling) = mpsc::channel();
         let (release, go) = mpsc::channel::<()>();
         start(future, move || {
             // This is reached once: after this wait, the future is not here any more.
-            attends.send(thread::current().id()).unwrap();
+            polls.send(thread::current().id()).unwrap();
             let _ = go.recv();
             true
         });
-        let attendant = attending.recv().unwrap();
+        let thread = polling.recv().unwrap();
         stop.notify_one();
-        let ended_on = is_over.recv_timeout(LOST).expect("it does not wait for the attendant");
-        assert_ne!(ended_on, attendant);
+        let ended_on = is_over.recv_timeout(LOST).expect("it does not wait for that thread");
+        assert_ne!(ended_on, thread);
         drop(release);
-        assert!(attending.recv().is_err(), "the thread waits no more");
+        assert!(polling.recv().is_err(), "the thread waits no more");
     }
 
     #[test]

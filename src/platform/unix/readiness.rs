@@ -1,6 +1,6 @@
-//! Waits until descriptors are readable: on the thread that attends to their execution, or by the runtime.
+//! Waits until descriptors are readable: on the thread that polls their execution, or by the runtime.
 //!
-//! A short command is attended to by the thread that has started it: no other thread is woken, and nothing is registered for it. A
+//! A short command is polled by the thread that has started it: no other thread is woken, and nothing is registered for it. A
 //! longer one is polled by the runtime, where it occupies no thread.
 
 use std::io;
@@ -31,7 +31,7 @@ pub(super) struct Watched {
     /// Created when the runtime is to poll it. Dropped before the descriptor.
     watch: OnceLock<Registration>,
     fd: OwnedFd,
-    /// The thread that attends to its execution.
+    /// The thread that polls its execution at first.
     thread: SpawnThread,
 }
 
@@ -195,8 +195,8 @@ mod tests {
         (Watched::new(read, thread), write)
     }
 
-    /// Calls `step` as a poll of an execution that this thread attends to.
-    fn attend(thread: &SpawnThread, longest: Duration, step: &mut dyn FnMut() -> bool) {
+    /// Calls `step` as a poll of an execution that this thread polls itself.
+    fn poll_inline(thread: &SpawnThread, longest: Duration, step: &mut dyn FnMut() -> bool) {
         let until = Instant::now() + longest;
         while thread.polling(&mut *step) && thread.wait(until) {}
     }
@@ -216,7 +216,7 @@ mod tests {
                 write.write_all(b"abc").unwrap();
             });
             let mut steps = 0;
-            attend(&thread, LONG, &mut || {
+            poll_inline(&thread, LONG, &mut || {
                 steps += 1;
                 if poll_once(&fd).is_pending() {
                     assert_eq!(steps, 1, "it is called again only when there is something");
@@ -239,7 +239,7 @@ mod tests {
         drop(one_end);
         let mut steps = 0;
         let start = Instant::now();
-        attend(&thread, Duration::from_millis(50), &mut || {
+        poll_inline(&thread, Duration::from_millis(50), &mut || {
             steps += 1;
             match steps {
                 1 => assert!(poll_once(&one).is_pending() && poll_once(&other).is_pending()),
@@ -254,13 +254,13 @@ mod tests {
     }
 
     #[test]
-    fn a_descriptor_that_is_always_readable_is_attended_to_no_longer_than_the_limit() {
+    fn a_descriptor_that_is_always_readable_is_polled_no_longer_than_the_limit() {
         let thread = SpawnThread::new();
         let (fd, mut write) = pipe(&thread);
         write.write_all(b"never read").unwrap();
         let start = Instant::now();
         let mut steps = 0;
-        attend(&thread, Duration::from_millis(20), &mut || {
+        poll_inline(&thread, Duration::from_millis(20), &mut || {
             steps += 1;
             // Reported once, polled again, and never read.
             let _ = poll_once(&fd);
@@ -271,23 +271,24 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_polls_no_descriptor_is_not_attended_to() {
+    fn a_step_that_polls_no_descriptor_is_not_polled_again() {
         let thread = SpawnThread::new();
         let mut steps = 0;
-        attend(&thread, LONG, &mut || {
+        poll_inline(&thread, LONG, &mut || {
             steps += 1;
             true
         });
         assert_eq!(steps, 1);
-        assert_eq!(thread.with_waits(|_| ()), None, "this thread does not attend any more");
+        assert_eq!(thread.with_waits(|_| ()), None, "this thread does not poll the execution any more");
     }
 
     #[test]
-    fn a_panic_ends_the_attendance() {
+    fn a_panic_ends_the_inline_polls() {
         let thread = SpawnThread::new();
         let step = || std::panic::panic_any("on purpose");
-        let attended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| attend(&thread, LONG, &mut { step })));
-        assert!(attended.is_err());
+        let outcome =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| poll_inline(&thread, LONG, &mut { step })));
+        assert!(outcome.is_err());
         assert_eq!(thread.with_waits(|_| ()), None);
     }
 
@@ -297,7 +298,7 @@ mod tests {
         let (fd, _write) = pipe(&thread);
         let number = fd.fd.as_raw_fd();
         let mut fd = Some(fd);
-        attend(&thread, LONG, &mut || {
+        poll_inline(&thread, LONG, &mut || {
             if let Some(fd) = fd.take() {
                 assert!(poll_once(&fd).is_pending());
             }
@@ -308,10 +309,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_runtime_polls_a_descriptor_after_the_attendance() {
+    async fn the_runtime_polls_a_descriptor_after_its_thread() {
         let thread = SpawnThread::new();
         let (fd, mut write) = pipe(&thread);
-        attend(&thread, Duration::ZERO, &mut || poll_once(&fd).is_pending());
+        poll_inline(&thread, Duration::ZERO, &mut || poll_once(&fd).is_pending());
         let mut buffer = [0; 2];
         for round in 0..100 {
             // The lengths are those of a read of more than fits, of exactly what fits, and of less than fits.

@@ -39,7 +39,7 @@ pub(crate) struct Spawned {
 
 /// Starts a program in its own session: no controlling terminal, default signals, no blocked signals, descriptors 0 to 2 only.
 ///
-/// `thread` attends to its pipes and its exit at first. Blocks until the program runs, so it must be called on a thread that may block,
+/// `thread` waits for its pipes and its exit at first. Blocks until the program runs, so it must be called on a thread that may block,
 /// within the runtime.
 pub(crate) fn spawn(launch: &Launch, thread: &SpawnThread) -> io::Result<Spawned> {
     // Everything that can fail without a child comes first.

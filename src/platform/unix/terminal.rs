@@ -37,7 +37,7 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    /// Opens a terminal; `thread` attends to it at first. Must be called within the runtime.
+    /// Opens a terminal; `thread` polls it at first. Must be called within the runtime.
     pub(super) fn open(size: TerminalSize, thread: &SpawnThread) -> io::Result<Self> {
         // A machine that is short of descriptors has terminals.
         let explain = |error: io::Error| {
