@@ -82,12 +82,12 @@ mod variables {
     #[derive(Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Output {
-        from: Step,
+        from: StepReference,
     }
 
     #[derive(Serialize, Deserialize)]
     #[serde(untagged)]
-    enum Step {
+    enum StepReference {
         Index(usize),
         Id(Uuid),
     }
@@ -96,8 +96,9 @@ mod variables {
         if value == UNSET {
             return None;
         }
-        let index = |step: &str| step.parse().ok().map(Step::Index);
-        let step = step_of_output(value).and_then(|step| index(step).or_else(|| step.parse().ok().map(Step::Id)));
+        let index = |step: &str| step.parse().ok().map(StepReference::Index);
+        let step =
+            step_of_output(value).and_then(|step| index(step).or_else(|| step.parse().ok().map(StepReference::Id)));
         Some(step.map_or_else(|| Variable::Text(value.to_owned()), |from| Variable::Output(Output { from })))
     }
 
@@ -105,8 +106,8 @@ mod variables {
         match value {
             None => UNSET.to_owned(),
             Some(Variable::Text(text)) => text,
-            Some(Variable::Output(Output { from: Step::Index(index) })) => output_of(index),
-            Some(Variable::Output(Output { from: Step::Id(id) })) => output_of(id),
+            Some(Variable::Output(Output { from: StepReference::Index(index) })) => output_of(index),
+            Some(Variable::Output(Output { from: StepReference::Id(id) })) => output_of(id),
         }
     }
 
