@@ -203,23 +203,23 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Clone)]
-    enum Step {
+    enum Written {
         Text(String),
         Backspace,
     }
 
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let text = prop_oneof!["[a-c]{1,5}", "abcabd|YWJjYWJk|616263616264|abc\n|é|b\r\n"].prop_map(Step::Text);
-        proptest::collection::vec(prop_oneof![2 => text, 1 => Just(Step::Backspace)], 0..30)
+    fn steps() -> impl Strategy<Value = Vec<Written>> {
+        let text = prop_oneof!["[a-c]{1,5}", "abcabd|YWJjYWJk|616263616264|abc\n|é|b\r\n"].prop_map(Written::Text);
+        proptest::collection::vec(prop_oneof![2 => text, 1 => Just(Written::Backspace)], 0..30)
     }
 
-    fn shown(secret: &str, steps: &[Step]) -> String {
+    fn shown(secret: &str, steps: &[Written]) -> String {
         let mut redactor = Redactor::new(Secrets::new([secret.as_bytes()]).unwrap());
         let mut shown = Vec::new();
         for step in steps {
             match step {
-                Step::Text(text) => redactor.feed(text.as_bytes(), |certain| shown.extend_from_slice(certain)),
-                Step::Backspace => _ = redactor.backspace(),
+                Written::Text(text) => redactor.feed(text.as_bytes(), |certain| shown.extend_from_slice(certain)),
+                Written::Backspace => _ = redactor.backspace(),
             }
         }
         redactor.finish(|certain| shown.extend_from_slice(certain));
@@ -228,8 +228,8 @@ mod tests {
 
     #[test]
     fn a_backspace_takes_back_what_is_held() {
-        let text = |text: &str| Step::Text(text.to_owned());
-        let typed = |first, second| shown("qrsqrt", &[text(first), Step::Backspace, text(second)]);
+        let text = |text: &str| Written::Text(text.to_owned());
+        let typed = |first, second| shown("qrsqrt", &[text(first), Written::Backspace, text(second)]);
         assert_eq!(typed("x qrsq", "qrt"), "x ***");
         assert_eq!(typed("x qrsqrt", " y"), "x *** y", "it is masked and handed out already");
         assert_eq!(typed("qrs", "x"), "qrx");
