@@ -11,7 +11,7 @@ const { Outcome } = require('./result.js');
 /** @typedef {import('../index.js').ProgressEvent} ProgressEvent */
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
 /** @typedef {InstanceType<typeof import('./plan.js').PlanOutcome>} PlanResultOutcome */
-/** A batch as the addon gives it: a short one is its text, and its numbers are in what it was given. @typedef {NonNullable<ReturnType<import('../binding.js').NativeEngine['take']>>} Batch */
+/** A batch from the addon. A short one is its text alone: its numbers are in the array that JavaScript passed. @typedef {NonNullable<ReturnType<import('../binding.js').NativeEngine['take']>>} Batch */
 
 /**
  * The receiver of the events of a batch.
@@ -39,7 +39,7 @@ const SMALL_TEXT = 2048;
  *
  * @template E
  * @param {Batch} batch
- * @param {Float64Array} shared The count of the numbers of a short batch, negative if there is no other for now, and these.
+ * @param {Float64Array} shared The numbers of a short batch, after their count. The count is negative if no other batch is ready.
  * @param {Consumer<E>} consumer
  */
 function readBatch(batch, shared, consumer) {

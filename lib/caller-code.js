@@ -17,7 +17,7 @@ function report(error) {
 
 /**
  * Runs code of the caller, or code that a changed prototype can break. What it throws is reported, and the events of other
- * executions go on.
+ * executions continue.
  *
  * @template T
  * @param {() => T} call

@@ -109,7 +109,7 @@ class InFlight {
   }
 
   #update() {
-    // A timer can fail to be made where a prototype was changed; what was accepted goes on.
+    // A timer can fail to be made where a prototype was changed; what was accepted continues.
     contain(() => this.#keepAlive.update(this.#keepsAlive && !this.isEmpty(), this.#engine));
   }
 }

@@ -229,8 +229,8 @@ function hasEnded(stream) {
 }
 
 /**
- * Whether other code goes on with a stream when its command wants no more, so that it is only not read any more: the host's standard
- * input, the request of an HTTP server, which has still to be answered, a connection that is still written to, and what has other readers.
+ * Whether other code still uses a stream that its command reads no more, so that the stream has to stay open: the host's standard input,
+ * the request of an HTTP server, which has still to be answered, a connection that is still written to, and what has other readers.
  *
  * @param {any} stream
  */

@@ -4,7 +4,7 @@
 const NEVER_MS = 2 ** 31 - 1;
 
 /**
- * Waits for work, no longer than so long on a clock that stands still while the machine sleeps. Timers may go on meanwhile.
+ * Waits for work, no longer than so long on a clock that stands still while the machine sleeps. Timers may continue meanwhile.
  * @param {Promise<unknown>} work
  * @param {number} ms
  * @param {() => number} clockMs

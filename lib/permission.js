@@ -10,7 +10,7 @@ const { fresh } = require('./errors.js');
  */
 
 /**
- * Refuses what the runtime forbids this process: an addon could start processes all the same.
+ * Refuses what the runtime forbids this process: the runtime does not keep an addon from starting processes.
  *
  * @param {Function} method The public method, which is left out of the stack.
  */
@@ -39,7 +39,7 @@ function requireChildProcesses(method) {
 }
 
 /**
- * Refuses to read a file that the runtime hides from this process: an addon could read it all the same.
+ * Refuses to read a file that the runtime hides from this process: the runtime does not keep an addon from reading it.
  *
  * @param {Function} method The public method, which is left out of the stack.
  * @param {string} path
