@@ -1,4 +1,4 @@
-//! The documentation speaks of this crate as it is. Its examples are doc tests; `__test__/docs.test.mjs` has the rest.
+//! The documentation names only what the crate has. Its examples are doc tests; `__test__/docs.test.mjs` has the rest.
 
 use std::fmt::Write as _;
 use std::fs;

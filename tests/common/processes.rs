@@ -8,7 +8,7 @@ use super::wait_until;
 /// Whether a process runs. One that only waits to be reaped does not: in a container, orphans may never be reaped.
 pub(crate) fn is_alive(pid: u32) -> bool {
     let raw = i32::try_from(pid).expect("pids fit");
-    // SAFETY: signal 0 only asks.
+    // SAFETY: signal 0 only checks that the process exists.
     let exists = unsafe { libc::kill(raw, 0) } == 0;
     exists && !matches!(state(pid), Some('Z' | 'X'))
 }

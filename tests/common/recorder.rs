@@ -103,7 +103,7 @@ fn check_order(id: Uuid, events: &[ExecutionEvent]) {
     assert_eq!(terminal, 1, "execution {id} has {terminal} terminal events: {events:#?}");
     assert!(
         events.last().is_some_and(ExecutionEvent::is_terminal),
-        "execution {id} goes on after its end: {events:#?}"
+        "execution {id} continues after its end: {events:#?}"
     );
     for attempt in attempts(events) {
         let stages: Vec<u8> = attempt.iter().map(stage).collect();

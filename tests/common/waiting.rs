@@ -1,4 +1,4 @@
-//! Waiting for something that can be seen, never for luck; and bounds that detect a hang.
+//! Waiting for a visible condition instead of a fixed time, and bounds that detect a hang.
 
 use std::future::Future;
 use std::time::Instant;

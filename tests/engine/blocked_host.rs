@@ -2,7 +2,7 @@
 
 use crate::common::*;
 
-/// The host's only thread does not yield: the child is ended on time all the same.
+/// The host's only thread does not yield: the child is nevertheless ended on time.
 #[tokio::test]
 async fn a_blocked_host_delays_no_timeout() {
     let engine = Listened::new();
@@ -16,7 +16,7 @@ async fn a_blocked_host_delays_no_timeout() {
     engine.finish().await;
 }
 
-/// Executions that were started on a runtime go on after that runtime is gone.
+/// Executions that were started on a runtime continue after that runtime is gone.
 #[test]
 fn an_execution_outlives_the_runtime_it_was_asked_for_on() {
     let engine = Listened::new();

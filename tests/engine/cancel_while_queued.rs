@@ -11,7 +11,7 @@ async fn busy(config: ExecutionConfig, dir: &std::path::Path) -> (Listened, Uuid
     (engine, blocker)
 }
 
-/// Lets the blocker go, and a last command through: every queued execution has had its turn.
+/// Ends the blocker, and runs a last command: by then every queued execution has had a slot.
 async fn drain_queue(engine: &Listened, blocker: Uuid, dir: &std::path::Path) {
     std::fs::write(dir.join("go"), "").unwrap();
     assert_completed(&soon("the blocker", engine.wait_for_completion(blocker)).await.unwrap());

@@ -24,7 +24,7 @@ impl FeedbackSink for Collector {
     }
 }
 
-/// Takes nothing before it is let go.
+/// Takes nothing before it is released.
 struct Hanging(Semaphore);
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! Output that comes faster than it is read.
+//! Output that is written faster than it is read.
 
 use execution_engine::types::{Stdin, Stream};
 

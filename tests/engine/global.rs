@@ -17,7 +17,7 @@ fn there_is_one_global_engine_and_it_is_serial() {
     alone(|| {
         block_on(async {
             let bad = ExecutionConfig { max_concurrent_executions: 0, ..Default::default() };
-            // Serial whatever was passed; the rest of a configuration is checked all the same.
+            // The global engine is serial whatever was passed; the rest of a configuration is still checked.
             let worse = ExecutionConfig { max_line_bytes: 0, ..bad.clone() };
             assert_field_refused(ExecutionEngine::init_global(worse), ErrorCode::InvalidConfig, "max_line_bytes");
             let recorder = Recorder::new();

@@ -20,7 +20,7 @@ impl EventHandler for Panicking {
     }
 }
 
-/// Takes no event before it is let go.
+/// Takes no event before it is released.
 struct Hanging(Semaphore);
 
 impl Hanging {
@@ -40,7 +40,7 @@ impl EventHandler for Hanging {
     }
 }
 
-/// Holds up the thread it is called on, from its first event until it is let go.
+/// Blocks the thread on which it is called, from its first event until it is released.
 #[derive(Default)]
 struct Blocking {
     entered: AtomicBool,
@@ -51,7 +51,7 @@ struct Blocking {
 impl EventHandler for Blocking {
     async fn handle_event(&self, _event: ExecutionEvent) {
         self.entered.store(true, Ordering::Release);
-        block_until("the handler is let go", || self.release.load(Ordering::Acquire));
+        block_until("the handler is released", || self.release.load(Ordering::Acquire));
     }
 }
 
@@ -86,13 +86,13 @@ async fn a_handler_that_hangs_holds_up_no_other_execution() {
     for _ in 0..20 {
         assert_completed(&soon("the end of another execution", engine.run(shell("echo hi"))).await.unwrap());
     }
-    // A waiter is not kept for ever either: the result is there, and the handler has had its second.
+    // A waiter is not blocked forever either: it gets the result when the handler's second is over.
     assert_completed(&soon("the deaf one's end", deaf.wait_for_completion(stuck)).await.unwrap());
     hanging.release();
     engine.finish().await;
 }
 
-/// The child fills all that may be under way, and waits; its time runs all the same.
+/// The child fills the buffers to its listener, and waits; its timeout continues to run.
 #[tokio::test]
 async fn a_handler_that_hangs_delays_no_timeout_and_no_cancel() {
     let hanging = Hanging::new();
@@ -144,7 +144,7 @@ async fn handlers_that_block_all_threads_delay_no_other_execution() {
     }
 }
 
-/// The handler has one of the listeners' threads; the others go on.
+/// The handler has one of the listeners' threads; the others continue.
 #[tokio::test]
 async fn a_handler_that_blocks_its_thread_stops_no_other_handler() {
     let engine = Listened::new();

@@ -1,4 +1,4 @@
-//! The end of an engine is the end of what it runs.
+//! A shutdown, or dropping the last handle, ends what an engine runs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -8,7 +8,7 @@ use execution_engine::{EventHandler, ExecutionFilter, async_trait};
 
 use crate::common::*;
 
-/// Takes its time for each event, and counts those it has taken.
+/// Handles each event slowly, and counts those it has handled.
 #[derive(Default)]
 struct Slow(AtomicUsize);
 
@@ -57,7 +57,7 @@ async fn a_shutdown_gives_work_its_time() {
         }
     };
     soon("the engine refuses new work", closed).await;
-    assert_eq!(engine.get_status(id).await.unwrap(), ExecutionStatus::Running, "old work goes on");
+    assert_eq!(engine.get_status(id).await.unwrap(), ExecutionStatus::Running, "old work continues");
     std::fs::write(go, "").unwrap();
     soon("the shutdown", shutdown).await.unwrap();
     assert_completed(&engine.get_result(id).await.unwrap());

@@ -1,4 +1,4 @@
-//! Time is up when it is up.
+//! Timeouts of requests and of the engine, and idle timeouts.
 
 use crate::common::*;
 

@@ -100,10 +100,10 @@ async fn no_attempt_begins_after_the_plan_was_cancelled() {
         let runs = read_notes(&counter).len();
         let result = engine.wait_for_plan(id).await.unwrap();
         assert_eq!(result.status, ExecutionStatus::Cancelled);
-        // An attempt that exits while it is cancelled has failed: the truth wins a tie.
+        // If the exit of an attempt and the cancel are both ready, the exit takes precedence: the attempt has failed.
         let ends = statuses(&result);
         assert!(matches!(ends[..], [StepStatus::Cancelled | StepStatus::Failed, StepStatus::Skipped]), "{ends:?}");
-        // The command of another execution, from start to end: an attempt that was on its way has had its time.
+        // Another command runs from start to end meanwhile: an attempt that was about to begin would have begun.
         soon("another one", engine.run(brief())).await.unwrap();
         assert_eq!(read_notes(&counter).len(), runs, "it was tried again");
     }

@@ -4,7 +4,7 @@ use crate::common::*;
 use crate::hosts::{alone_under, with_words};
 
 /// The flags by which every creation of a process or thread takes 100 ms more.
-const SLOW_BIRTH: &[&str] = &[
+const SLOW_CREATION: &[&str] = &[
     "strace",
     "-f",
     "-qq",
@@ -21,7 +21,7 @@ const AT_ONCE: u64 = 16;
 
 #[test]
 fn a_cancel_during_the_spawn_kills_the_child_before_it_runs() {
-    alone_under(SLOW_BIRTH, || {
+    alone_under(SLOW_CREATION, || {
         block_on(async {
             let engine = Listened::new();
             // The guardian and the threads are there.

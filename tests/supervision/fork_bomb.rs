@@ -4,7 +4,7 @@
 use crate::common::*;
 use crate::hosts::{Stranger, alone_under};
 
-/// Forks until there is no room, again and again. It never ends by itself.
+/// Forks without end, as often as the system permits.
 const BOMB: &str = "while (1) { fork; select(undef, undef, undef, 0.001) }";
 
 /// A bomb whose every child has a group and a session of its own, so that no signal reaches two of them; none of them

@@ -7,7 +7,7 @@ use crate::hosts::alone_under;
 
 const FEW_DESCRIPTORS: &[&str] = &["/bin/sh", "-c", "ulimit -n 60; exec \"$@\"", "sh"];
 
-/// The first execution meets a process without descriptors; later ones are guarded all the same.
+/// The first execution meets a process without descriptors; later ones are guarded nevertheless.
 #[test]
 fn a_lack_of_descriptors_at_the_first_execution_does_not_cost_the_guardian() {
     alone_under(FEW_DESCRIPTORS, || {

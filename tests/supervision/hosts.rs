@@ -64,8 +64,8 @@ impl Stranger {
     }
 }
 
-/// Whatever has become of the test, none of the user's processes goes on: one call reaches all of them, so that a fork bomb cannot
-/// outrun it.
+/// Kills all processes of the user, also if the test has failed: one call signals all of them, so that a fork bomb cannot create new ones
+/// meanwhile.
 impl Drop for Stranger {
     fn drop(&mut self) {
         if is_alone() {

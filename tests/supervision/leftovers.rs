@@ -8,7 +8,7 @@ fn kill() -> ExecutionOptions {
     ExecutionOptions { leftovers: Some(Leftovers::Kill), kill_grace_ms: Some(100), ..Default::default() }
 }
 
-/// Holds the pipe, has let go of it, and has left the session.
+/// Three processes: one holds the pipe, one has closed it, and one has left the session.
 const THREE: &str = "sleep 999 & echo pid $!; sleep 998 >/dev/null 2>&1 & echo pid $!; \
                      (setsid sh -c 'echo pid $$; exec sleep 997' &)";
 

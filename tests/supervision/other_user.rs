@@ -41,7 +41,7 @@ fn a_process_that_may_not_be_killed_is_reported_and_given_up() {
     alone_under(&stranger.words(), body);
 }
 
-/// A control group that is the host's own to write ends it all the same.
+/// A control group in which the host may write ends such a process too.
 #[test]
 fn a_delegated_control_group_ends_processes_that_no_signal_may_reach() {
     in_a_delegated_group(4, || block_on(killed_by_the_group(&std::env::var(SETUID).unwrap())));

@@ -24,7 +24,7 @@ async fn sigstop_stops_it_and_sigcont_lets_it_go_on() {
     assert!(engine.signal(id, "SIGSTOP").unwrap());
     wait_until("it is stopped", || state(pid) == Some('T')).await;
     assert!(engine.signal(id, "SIGCONT").unwrap());
-    wait_until("it goes on", || state(pid) != Some('T')).await;
+    wait_until("it continues", || state(pid) != Some('T')).await;
     soon("the cancel", engine.cancel(id)).await.unwrap();
     engine.finish().await;
 }

@@ -1,4 +1,4 @@
-//! A kernel, or a sandbox, without `close_range` (Linux before 5.9): a child gets none of the host's descriptors all the same.
+//! A kernel, or a sandbox, without `close_range` (Linux before 5.9): a child nevertheless gets none of the host's descriptors.
 
 use crate::common::*;
 use crate::hosts::alone_under;
