@@ -10,7 +10,7 @@ import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 import { folder, forever, shell, stubborn, untilFile } from './helpers/programs.mjs';
 
 const LONG = 600_000;
-/** Writes `asked` for each stop signal, and goes on. */
+/** Writes `asked` for each stop signal, and continues. */
 const asked = shell("trap 'echo asked' TERM; echo ready; while :; do sleep 0.05; done");
 
 async function timed(action) {

@@ -102,7 +102,7 @@ test('cancelAll ends what runs and what waits, and says how many', async (t) => 
     [null, null, null],
     'what waited never spawned',
   );
-  assert.equal((await engine.run(nothing)).status, 'completed', 'the engine goes on');
+  assert.equal((await engine.run(nothing)).status, 'completed', 'the engine continues');
 });
 
 test('a cancel resolves although the JavaScript that waits was busy', async (t) => {

@@ -67,7 +67,7 @@ describe('guardian', { concurrency: 2, ...linux }, () => {
       await until(async () => {
         const line = await host.next();
         return line === 'ran' && line;
-      }, 'the host goes on'),
+      }, 'the host continues'),
       'ran',
     );
     host.kill('SIGKILL');

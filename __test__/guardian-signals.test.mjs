@@ -64,7 +64,7 @@ describe('the signals of the host', { concurrency: 2, ...linux }, () => {
       const before = marked(mark).length;
       host.kill(signal);
       assert.equal(await host.next(), signal);
-      assert.ok(isAlive(host.pid), 'the host goes on');
+      assert.ok(isAlive(host.pid), 'the host continues');
       assert.ok(marked(mark).length >= before - 1, 'and so do its trees');
       assert.ok(isAlive(await guardianOf(host.pid)));
       host.kill('SIGKILL');

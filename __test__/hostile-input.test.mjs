@@ -33,7 +33,7 @@ const nested = (depth, wrap) => {
   return value;
 };
 
-/** Checks that each call is refused within a second, and that the engine goes on. */
+/** Checks that each call is refused within a second, and that the engine continues. */
 async function refused(t, cases, call) {
   const engine = newEngine(t);
   for (const [name, value, field] of cases) {
@@ -44,7 +44,7 @@ async function refused(t, cases, call) {
       assert.ok(performance.now() - before < 5_000, 'it took its time');
     });
   }
-  assert.equal((await engine.run(nothing)).status, 'completed', 'the engine goes on');
+  assert.equal((await engine.run(nothing)).status, 'completed', 'the engine continues');
 }
 
 test('getters that throw', (t) =>

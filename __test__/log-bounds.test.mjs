@@ -66,7 +66,7 @@ test('a log leaves on its disk what minFreeDiskBytes asks for', async (t) => {
   assert.deepEqual([status, logLostBytes, statSync(logPath).size], ['completed', stdoutBytes, 0]);
 });
 
-// Fills the disk by the log, makes room, and lets the command go on.
+// Fills the disk by the log, makes room, and lets the command continue.
 const REFILLED = `
   const filler = path.join(dir, 'filler');
   fs.writeFileSync(filler, Buffer.alloc(300_000));

@@ -1,4 +1,4 @@
-// Disks that are full or broken, and hosts that are killed: the command goes on, the loss is counted, what is there is right.
+// Disks that are full or broken, and hosts that are killed: the command continues, the loss is counted, and what was written is correct.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

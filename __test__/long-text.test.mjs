@@ -30,7 +30,7 @@ for (const [what, unit] of [
       assert.ok(engine.getResult(id).stdout === wanted, 'again');
       engine.removeExecution(id);
       assert.ok(stdout === wanted, 'without its record');
-      // Whatever one can do with a string.
+      // Each operation on a string.
       assert.equal(stdout.lastIndexOf(unit), wanted.length - unit.length);
       assert.ok(JSON.parse(JSON.stringify({ stdout })).stdout === wanted);
       assert.ok(structuredClone(stdout) === wanted && `${stdout}|`.endsWith(`${unit}|`));

@@ -13,7 +13,7 @@ import { exec, isAlive, nodeProgram, shell, until } from './helpers/programs.mjs
 
 const EACH = 200;
 const SECRET = 'correct-horse-battery-staple';
-/** A fault may be held up by the others, but not for ever. */
+/** The others may delay a fault, but not without a limit. */
 const SETTLED_MS = 45_000;
 
 const posix = process.platform !== 'win32';
@@ -208,7 +208,7 @@ const plain = (index) => ({
 
 describe('mixed faults', { skip: !posix && 'the commands are those of POSIX' }, () => {
   test('plain commands beside them are exact and on time', { timeout: 180_000 }, async (t) => {
-    // Faults of the callers that are theirs alone: a throwing listener, and what hostile objects throw late.
+    // Faults that concern the caller only: a throwing listener, and exceptions that hostile objects throw later.
     const thrown = [];
     const keep = (error) => thrown.push(error.message);
     process.prependListener('uncaughtException', keep);
@@ -247,7 +247,7 @@ describe('mixed faults', { skip: !posix && 'the commands are those of POSIX' }, 
         (error) => error,
       );
       faulty.push({ name, check, end: within(wrapped, `${name} (${index})`) });
-      // Urgent, so that they wait for slots no longer than they must: what is late then is late by a fault.
+      // They have a high priority, so that they wait for slots as briefly as possible: a late one was delayed by a fault.
       const { request, ...expected } = plain(index);
       exact.push({ index, expected, end: within(engine.run(request, { priority: 10 }), `plain ${index}`) });
     }

@@ -1,4 +1,4 @@
-// The recipes of docs/stop.md with the real tools, where they are, and what happens to the stand-ins of the others without them.
+// The recipes of docs/stop.md: with the real tool where it is installed, and with stand-ins, which show that the options are needed.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';

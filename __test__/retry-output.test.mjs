@@ -105,7 +105,7 @@ test('a search that takes seconds delays no deadline of another engine, and a ca
     assert.equal(reason, 'timeout');
     assert.ok(durationMs < allowed(2_000), `ended after ${durationMs} ms`);
   }
-  assert.equal(engine.getStatus(id), 'running', 'the search goes on: else this test shows nothing');
+  assert.equal(engine.getStatus(id), 'running', 'the search continues: else this test shows nothing');
   await engine.cancel(id);
   const { status, attempt } = engine.getResult(id);
   assert.deepEqual([status, attempt], ['cancelled', 1]);

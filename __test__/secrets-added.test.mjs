@@ -163,7 +163,7 @@ test('masked in an end that comes to this thread after the call', async (t) => {
     });
     const running = engine.run(exec(process.execPath, '-e', script, TOKEN));
     engine.on('completed', (event) => done.give(event));
-    // Both have ended when this thread goes on.
+    // Both have ended when this thread continues.
     while (engine.getStats().total < 2 || engine.getStats().completed < 2);
     engine.addSecret(TOKEN);
     for (const result of [await running, (await plan).results[0], (await done.given).result]) {

@@ -107,7 +107,7 @@ test('an option that shutdown does not know is refused, not ignored', async (t) 
   const error = await failure(() => engine.shutdown({ grace: 1_000 }), 'INVALID_REQUEST');
   assert.match(error.message, /did you mean `graceMs`/);
   for (const options of [5, 'soon', true, [], () => {}]) await failure(() => engine.shutdown(options), 'INVALID_REQUEST');
-  assert.equal((await engine.run(nothing)).status, 'completed', 'the engine goes on');
+  assert.equal((await engine.run(nothing)).status, 'completed', 'the engine continues');
 });
 
 test('its grace period does not count a time in which the machine slept', async () => {

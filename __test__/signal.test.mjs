@@ -41,7 +41,7 @@ test('SIGSTOP stops the command, SIGCONT lets it go on', linux, async (t) => {
   await until(() => state() === 'T', 'it is stopped');
   assert.equal(engine.getStatus(id), 'running');
   assert.equal(await engine.signal(id, 'SIGCONT'), true);
-  await until(() => state() !== 'T', 'it goes on');
+  await until(() => state() !== 'T', 'it continues');
   await engine.signal(id, 'SIGSTOP');
   await until(() => state() === 'T', 'it is stopped');
   await engine.cancel(id);

@@ -11,7 +11,7 @@ import { file, forever, isAlive, runsOnLinux, until } from './helpers/programs.m
 const skip = !runsOnLinux('setsid', 'true') && 'needs setsid and the signals of Linux';
 
 const GRACE_MS = 500;
-/** Records the signals that it gets, and goes on. */
+/** Records the signals that it gets, and continues. */
 const RECORDER = `
 for signal in TERM INT HUP QUIT USR1 USR2 CONT; do trap "echo $signal >> '$DIR/$1.signals'" $signal; done
 echo $$ > "$DIR/$1.pid"

@@ -1,5 +1,5 @@
 // A parent gets the stop signal before its children do, also where their process ids are smaller because ids began again: a shell whose
-// child has ended goes on with its next command.
+// child has ended continues with its next command.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';

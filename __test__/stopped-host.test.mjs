@@ -1,4 +1,4 @@
-// A host that is stopped (SIGSTOP, a debugger) and goes on: what happened meanwhile counts as it happened.
+// A host that is stopped (SIGSTOP, a debugger) and continued: exits and deadlines meanwhile count from when they happened.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -48,5 +48,5 @@ test('what was written meanwhile is no silence', posix, async (t) => {
 test('a command whose time is up ends when the host goes on', posix, async (t) => {
   const { status, reason, durationMs } = await stopped(t, 1_000, "{ ...programs.shell('exec sleep 300'), timeoutMs: 400 }");
   assert.deepEqual([status, reason], ['timeout', 'timeout']);
-  assert.ok(durationMs >= 950, `${durationMs} ms: the clock goes on`);
+  assert.ok(durationMs >= 950, `${durationMs} ms: the clock continues`);
 });

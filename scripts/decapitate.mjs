@@ -1,4 +1,4 @@
-// Kills a host with SIGKILL while it runs trees of every kind, again and again, and counts what is alive a second
+// Kills a host with SIGKILL while it runs trees of every kind, many times, and counts what is alive a second
 // after the grace period.
 //
 //   node scripts/decapitate.mjs [--rounds 200] [--trees 64] [--guardian-first]

@@ -166,7 +166,7 @@ const SMOKE = `
 export function smoke(tarballs) {
   const app = mkdtempSync(path.join(os.tmpdir(), 'release-check-'));
   try {
-    // The packages of other systems are not to be had yet: they are optional, and npm goes on without them.
+    // The packages of other systems are not published yet. They are optional, so npm continues without them.
     writeFileSync(path.join(app, 'package.json'), JSON.stringify({ name: 'smoke', private: true, type: 'module' }));
     writeFileSync(path.join(app, 'smoke.mjs'), SMOKE);
     output(

@@ -1,4 +1,4 @@
-// Finds what a single run does not show: races and deaths, again and again. Each part prints its counts.
+// Repeats tests of races and of killed processes many times, to find failures that are rare. Each part prints its counts.
 //
 //   node scripts/stress.mjs [--quick]        --quick: a fifth of it
 import { spawnSync } from 'node:child_process';
@@ -16,8 +16,8 @@ const RACES = {
   supervision: ['reused_pid::', 'cancel_while_spawning::', 'half_spawned::', 'foreign_reaper::', 'without_pidfd::'],
 };
 const JS_RACES = ['cancel-race', 'stream-race', 'worker', 'guardian-kill'];
-/** Trees that resist, hosts in namespaces of their own, and crowds. What they leave behind ends with their namespace. */
-const RESISTING = [
+/** Trees that are hard to end, hosts in namespaces of their own, and many trees. What they leave behind ends with their namespace. */
+const HARD_TO_END = [
   'respawning-tree',
   'nested-engines',
   'process-table',
@@ -28,7 +28,7 @@ const RESISTING = [
   'exit-without-guardian',
   'detached-host-gone',
 ];
-const RESISTING_REPEATS = times(200);
+const HARD_TO_END_REPEATS = times(200);
 const LONGEST_S = 3_600;
 const REPEATS = times(1000);
 /** Tests of single trees, with processes that change while the tree is scanned. They are run again as a whole. */
@@ -44,7 +44,7 @@ const parts = [
   ['hosts killed after their guardians', () => node('scripts/decapitate.mjs', '--guardian-first', '--rounds', String(times(20)))],
   [`${times(200_000)} short commands`, () => node('--expose-gc', 'scripts/soak.mjs', '--runs', String(times(200_000)))],
   ['system calls that fail', () => node('scripts/faults.mjs', '--calls', String(times(3)))],
-  [`trees that respawn, nested engines, 2 000 trees, a full process table, no /proc, a host with the process id 1`, resisting],
+  [`trees that respawn, nested engines, 2 000 trees, a full process table, no /proc, a host with the process id 1`, hardToEnd],
   ['floods', () => node('scripts/floods.mjs', '--seconds', String(times(20)))],
   ...Object.entries(RACES).map(([program, names]) => [`${REPEATS} times the races of tests/${program}`, () => races(program, names)]),
   [`${REPEATS} times the races of __test__`, jsRaces],
@@ -86,8 +86,8 @@ function jsRaces() {
 }
 
 /** The processes run in a process namespace with a bound: none of them outlives this. */
-function resisting() {
-  const files = RESISTING.map((name) => path.join('__test__', `${name}.test.mjs`));
+function hardToEnd() {
+  const files = HARD_TO_END.map((name) => path.join('__test__', `${name}.test.mjs`));
   const bounded = ['unshare', '-pf', '--mount-proc', '--kill-child'];
   const isBounded = spawnSync(bounded[0], [...bounded.slice(1), 'true']).status === 0;
   if (!isBounded) console.error('━━ no process namespace can be made here: what survives has to be ended by hand');
@@ -102,7 +102,7 @@ function resisting() {
     '--test-concurrency=1',
     ...files,
   ];
-  const env = { ...process.env, ESCHER_TEST_REPEATS: String(RESISTING_REPEATS), ESCHER_TEST_TREES: '2000' };
+  const env = { ...process.env, ESCHER_TEST_REPEATS: String(HARD_TO_END_REPEATS), ESCHER_TEST_TREES: '2000' };
   return spawnSync(words[0], words.slice(1), { cwd: root, stdio: 'inherit', env }).status === 0;
 }
 

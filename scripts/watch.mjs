@@ -11,7 +11,7 @@ import { writeBundle } from './bundle.mjs';
 import { QUICK_TESTS } from './quick-tests.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-/** An editor writes a file in several steps, and a linker takes its time. */
+/** An editor writes a file in several steps, and a linker needs some time. */
 const SETTLED_MS = 100;
 
 const names = process.argv.slice(2);

@@ -1,4 +1,4 @@
-// Node.js processes of their own, for what would end or upset this one.
+// Separate Node.js processes, for tests that would end or change this one.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';

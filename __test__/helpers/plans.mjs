@@ -11,7 +11,7 @@ export const graph = (dependencies, commands) => ({
   commands,
 });
 
-/** Fails with an exit code until it has run so often. */
+/** Fails with an exit code in its first `failures` runs. */
 export const flaky = (counter, failures, code = 1, after = ':') =>
   shell('echo . >> "$COUNTER"; n=$(grep -c . "$COUNTER"); echo "attempt $n"; [ "$n" -gt "$FAILURES" ] || exit "$CODE"; ' + after, {
     env: { COUNTER: counter, FAILURES: String(failures), CODE: String(code) },
