@@ -299,8 +299,8 @@ export interface ExecutionOptions {
   /** Globs of the names of variables that are removed last, and that a request may not set. They are added to the engine's `envDeny`. */
   envDeny?: readonly string[] | null | undefined;
   /**
-   * Strings that are replaced by `***` in all data that leaves the engine, in their literal, Base64, URL and JSON form. They are added to
-   * the engine's `secrets`. Each has at least 6 bytes.
+   * Strings that are replaced by `***` in all data that leaves the engine, also where they are encoded or quoted (docs/secrets.md lists the
+   * forms). They are added to the engine's `secrets`. Each has at least 6 bytes.
    */
   secrets?: readonly string[] | null | undefined;
   /** Whether the values of variables named by `envSecretPatterns` are masked too. Default: the engine's `maskEnvSecrets`. */
