@@ -271,7 +271,7 @@ impl Output {
         }
         let Some(why) = self.spools().find_map(Spool::first_loss) else { return };
         self.is_loss_reported = true;
-        let message = format!("not all of the output gets into its file: {why}; the command goes on");
+        let message = format!("not all of the output gets into its file: {why}; the command continues");
         let message = self.stdout.mask.mask_text(&message).into_owned();
         self.emit(|execution_id, timestamp, sequence| ExecutionEvent::Degraded {
             execution_id,
