@@ -3,11 +3,17 @@
 const { EventEmitter } = require('node:events');
 
 const { ownMap, report } = require('./caller-code.js');
-const { EVENT_TYPES } = require('./protocol.js');
+const { EVENT_TYPES, OWN_LISTENER_TYPES } = require('./protocol.js');
 
 /** @typedef {(...args: any[]) => void} Listener */
 
 const { apply } = Reflect;
+
+/** The types that a listener to all events gets, as a bit for each. */
+const OF_ALL = EVENT_TYPES.reduce(
+  (bits, type, number) => (/** @type {readonly string[]} */ (OWN_LISTENER_TYPES).includes(type) ? bits : bits | (1 << number)),
+  0,
+);
 
 /**
  * An emitter that reports each change of its listeners at once. An exception in one listener does not affect the others.
@@ -39,12 +45,11 @@ class Listeners extends EventEmitter {
   #changed() {
     this.#cache.clear();
     this.#version++;
-    const all = this.listenerCount('event') > 0;
-    let interest = 0;
+    // Without the types that need their own listener: else each command would have one more event.
+    let interest = this.listenerCount('event') > 0 ? OF_ALL : 0;
     for (let number = 0; number < EVENT_TYPES.length; number++) {
       const type = /** @type {string} */ (EVENT_TYPES[number]);
-      // Without the listener each command would have one more event: `exited` is made only for a listener that names it.
-      if (this.listenerCount(type) > 0 || (all && type !== 'exited')) interest |= 1 << number;
+      if (this.listenerCount(type) > 0) interest |= 1 << number;
     }
     this.#onInterest(interest);
     return this;

@@ -22,6 +22,9 @@ const EVENT_TYPES = /** @type {const} */ ([
   'timeout',
 ]);
 
+/** The types of events that are emitted only while a listener to that type exists. */
+const OWN_LISTENER_TYPES = /** @type {const} */ (['exited']);
+
 /** The statuses of an execution. The number of a status in a batch is its place in the list. */
 const STATUSES = /** @type {const} */ (['pending', 'running', 'completed', 'failed', 'cancelled', 'timeout']);
 
@@ -242,6 +245,7 @@ module.exports = {
   EVENT_TYPES,
   GROUP,
   LINE,
+  OWN_LISTENER_TYPES,
   STATUSES,
   SUBMIT,
   makeDates,

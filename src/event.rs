@@ -292,6 +292,13 @@ impl EventType {
             Stream::Stderr => Self::Stderr,
         }
     }
+
+    /// Whether JavaScript gets events of the type only while a listener to that very type exists: a listener to all events or a stream is
+    /// not enough, so that most commands do without them.
+    #[cfg(any(feature = "node", feature = "schema"))]
+    pub(crate) const fn needs_own_listener(self) -> bool {
+        matches!(self, Self::Exited)
+    }
 }
 
 impl ExecutionEvent {

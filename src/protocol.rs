@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 #[cfg(feature = "schema")]
-use crate::event::event_types;
+use crate::event::{EventType, event_types};
 #[cfg(feature = "schema")]
 use crate::types::{ExecutionResult, ExecutionStatus, Reason, result_fields};
 
@@ -115,6 +115,8 @@ pub struct DeclaredEvent {
     pub kind: &'static str,
     /// The name of the field with the id.
     pub id: &'static str,
+    /// Whether JavaScript gets the event only while a listener to that very type exists.
+    pub needs_own_listener: bool,
     /// The fields, except for those that all events have, in their order.
     pub fields: Vec<DeclaredField>,
 }
@@ -157,6 +159,7 @@ pub fn events() -> Vec<DeclaredEvent> {
                 help: concat!($($help),+),
                 kind: stringify!($kind),
                 id: stringify!($id),
+                needs_own_listener: EventType::$name.needs_own_listener(),
                 fields: vec![$(DeclaredField {
                     name: stringify!($field),
                     kind: in_javascript(stringify!($kind), stringify!($type)),

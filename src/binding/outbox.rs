@@ -154,8 +154,7 @@ impl JsSink {
 
 impl EventSink for JsSink {
     fn wants(&self, event_type: EventType) -> bool {
-        // A stream cannot subscribe to `exited`.
-        (self.pull && event_type != EventType::Exited) || self.outbox.has_listener(event_type)
+        (self.pull && !event_type.needs_own_listener()) || self.outbox.has_listener(event_type)
     }
 
     fn lines(&self, lines: LineBatch<'_>, credit: Credit) {

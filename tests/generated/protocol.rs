@@ -31,6 +31,13 @@ fn file() -> String {
     let mut text = String::from(HEAD);
     text +=
         &list("EVENT_TYPES", "The types of events. The number of a type in a batch is its place in the list.", &types);
+    let own: Vec<_> =
+        events.iter().filter(|event| event.needs_own_listener).map(|event| event.name.to_owned()).collect();
+    text += &list(
+        "OWN_LISTENER_TYPES",
+        "The types of events that are emitted only while a listener to that type exists.",
+        &own,
+    );
     text += &list(
         "STATUSES",
         "The statuses of an execution. The number of a status in a batch is its place in the list.",
@@ -67,6 +74,7 @@ const TAIL: &str = "module.exports = {
   EVENT_TYPES,
   GROUP,
   LINE,
+  OWN_LISTENER_TYPES,
   STATUSES,
   SUBMIT,
   makeDates,
