@@ -1,9 +1,9 @@
 'use strict';
 
 const { AbortReasons } = require('./abort-signal.js');
-const { asId, numberOf, onlyOption, pathOf, sanitizeFilter, sanitizeWire, serial } = require('./arguments.js');
+const { asId, numberOf, onlyOption, sanitizeFilter, serial } = require('./arguments.js');
+const { fromEnv, fromFile, loginShellEnv, maskWith, parseRequest } = require('./configuration.js');
 const { Delivery } = require('./delivery.js');
-const { snapshot } = require('./environment.js');
 const { fresh, fromNative, guard } = require('./errors.js');
 const { onHostExit } = require('./host-exit.js');
 const { InFlight } = require('./in-flight.js');
@@ -12,7 +12,6 @@ const lazy = require('./lazy.js');
 const { Listeners } = require('./listeners.js');
 const native = require('./native.js');
 const { settled, unlessOver } = require('./pending.js');
-const { requireChildProcesses, requireRead } = require('./permission.js');
 const { Plans } = require('./plans.js');
 const { Outcome } = require('./result.js');
 const { OMIT, sanitize, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
@@ -21,21 +20,10 @@ const { NO_GRACE, submit, submitSync } = require('./submit.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
 /** @typedef {import('../index.js').EngineConfig} EngineConfig */
-/** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
 /** @typedef {import('../index.js').ExecutionPlan} ExecutionPlan */
 /** @typedef {import('../index.js').PlanOptions} PlanOptions */
-
-/**
- * Masks a refusal that no engine makes.
- *
- * @param {() => import('../binding.js').RefusedCall} call
- * @returns {import('./errors.js').Mask}
- */
-const maskWith = (call) => (texts) => native.NativeEngine.maskWith(texts, call());
-/** If no options say what is secret, all variables count whose names look secret. @param {unknown} [what] */
-const everything = (what) => secretsOf(undefined, what, true);
 
 /** A name of its own inside, which the one file that is made of this folder keeps. */
 const Engine = class ExecutionEngine extends Listeners {
@@ -111,49 +99,22 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {Readonly<Record<string, string | undefined>>} [env] */
   static configFromEnv(env = process.env) {
-    return /** @type {ExecutionConfig} */ (
-      guard(ExecutionEngine.configFromEnv, () => native.NativeEngine.configFromEnv(sanitize('env', env)), maskWith(everything))
-    );
+    return fromEnv(ExecutionEngine.configFromEnv, env);
   }
 
   /** @param {string | URL} path */
   static configFromFile(path) {
-    const method = ExecutionEngine.configFromFile;
-    return /** @type {ExecutionConfig} */ (
-      guard(
-        method,
-        () => {
-          const file = pathOf(path);
-          if (typeof file === 'string') requireRead(method, file);
-          return native.NativeEngine.configFromFile(file);
-        },
-        maskWith(everything),
-      )
-    );
+    return fromFile(ExecutionEngine.configFromFile, path);
   }
 
-  /**
-   * @param {{ shell?: string | URL | null, timeoutMs?: number | null } | null} [options]
-   * @returns {Promise<Record<string, string>>}
-   */
+  /** @param {{ shell?: string | URL | null, timeoutMs?: number | null } | null} [options] */
   static async loginShellEnv(options) {
-    const method = ExecutionEngine.loginShellEnv;
-    requireChildProcesses(method);
-    const call = () => native.NativeEngine.loginShellEnv(sanitize('call', options), snapshot());
-    const { text, code, message } = await guard(method, call);
-    if (text === undefined || text === null) throw fromNative({ code, message });
-    return JSON.parse(text);
+    return loginShellEnv(ExecutionEngine.loginShellEnv, options);
   }
 
   /** @param {string | object} wire */
   static parseRequest(wire) {
-    return /** @type {ExecutionRequest} */ (
-      guard(
-        ExecutionEngine.parseRequest,
-        () => JSON.parse(native.NativeEngine.parseRequest(sanitizeWire(wire))),
-        maskWith(() => everything(wire)),
-      )
-    );
+    return parseRequest(ExecutionEngine.parseRequest, wire);
   }
 
   /**
