@@ -61,6 +61,12 @@ const WORDS: &[&str] = &[
     "house",
 ];
 
+/// Files of `src` and `lib` had these names, of which none says what its file does.
+const FILE_NAMES: &[&str] = &[
+    "admit", "attempts", "board", "channels", "contain", "course", "drive", "flow", "json", "keeper", "limit", "live",
+    "model", "outside", "plain", "pump", "signals", "steps", "turns", "watched", "words",
+];
+
 /// Documents that are not in the project.
 const DOCUMENTS: &[&str] = &["FAULTS.md", "DESIGN.md", "STYLE.md"];
 
@@ -82,6 +88,15 @@ fn no_text_has_a_word_of_the_idiom() {
         }
     }
     assert!(problems.is_empty(), "use the technical term, such as `report`, `receive` or `process`:\n{problems}");
+}
+
+#[test]
+fn no_file_has_a_name_of_the_idiom() {
+    let bad = files(&["src", "lib"]).into_iter().map(|(name, _)| name).filter(|name| {
+        let stem = Path::new(name).file_stem().unwrap().to_str().unwrap();
+        FILE_NAMES.contains(&stem)
+    });
+    assert_eq!(bad.collect::<Vec<_>>(), [""; 0], "name what the file does");
 }
 
 #[test]
