@@ -171,6 +171,18 @@ describe('publishing', () => {
     assert.deepEqual(merge(before, { rows: [] }, [{ name: 'short-commands', goals }]).rows[0].goals, goals);
   });
 
+  test('the goals of ratios are those of now too', () => {
+    const between = (goal) => ({ ratios: [{ of: 'engine', to: 'execa', goal }] });
+    const goalsOf = (before, now) => {
+      const rows = published(measured({ engine: [1], execa: [2] }, between(before)));
+      return merge(rows, { rows: [] }, [{ name: 'short-commands', ...now }]).rows[0].ratios.map(({ goal }) => goal);
+    };
+    assert.deepEqual(goalsOf(undefined, between('≥ 1')), ['≥ 1']);
+    assert.deepEqual(goalsOf('≥ 0.4', between('≥ 0.8')), ['≥ 0.8']);
+    assert.deepEqual(goalsOf('≥ 0.4', between(undefined)), [null]);
+    assert.deepEqual(goalsOf('≥ 0.4', {}), [null], 'a ratio that is no more has no goal');
+  });
+
   test('single measurements are not published', () => {
     assert.doesNotMatch(JSON.stringify(published(one)), /measurements/);
   });

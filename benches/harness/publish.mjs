@@ -73,8 +73,16 @@ export function merge(published, { machine, rows }, known) {
     else refused.push(row.name);
   }
   // Titles, bounds and goals are those of today, whenever the row was measured.
-  const current = ({ name, title, bound, goals = [] }) => ({ ...all.get(name), title, bound, goals });
+  const current = ({ name, title, bound, goals = [], ratios = [] }) => {
+    const row = all.get(name);
+    return { ...row, title, bound, goals, ratios: row.ratios.map((ratio) => ({ ...ratio, goal: goalOf(ratio, ratios) })) };
+  };
   return { rows: known.filter(({ name }) => all.has(name)).map(current), refused };
+}
+
+/** Returns the goal of a ratio, or `null` if none of these is the same or has one. */
+function goalOf({ of, to, key }, ratios) {
+  return ratios.find((ratio) => ratio.of === of && ratio.to === to && ratio.key === key)?.goal ?? null;
 }
 
 function withoutMeasurements(row) {
