@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 import { drawChart } from '../benches/harness/chart.mjs';
 import { missedGoals, most } from '../benches/harness/goals.mjs';
+import { leadersOf } from '../benches/harness/leads.mjs';
 import { frontTable, missedTable, performanceTables, profileTables } from '../benches/harness/markdown.mjs';
 import { readOptions } from '../benches/harness/options.mjs';
 import { readSamples, whatOf } from '../benches/harness/perf.mjs';
@@ -270,6 +271,20 @@ describe('tables', () => {
     ]) {
       assert.ok(text.includes(part), `${part}\nis not in\n${text}`);
     }
+  });
+
+  test('a peer that leads a row has its reason there, each at its own size', () => {
+    const text = (ahead) => performanceTables(published(measured({ engine: [2], execa: [3], tinyexec: [1], limit: [9] }, { ahead })));
+    assert.match(text({ execa: 'it does less' }), /^Ahead of the engine: execa\. Why: it does less\.$/m);
+    assert.match(text(undefined), /^Ahead of the engine: execa\. Why: not known\.$/m);
+    assert.doesNotMatch(text(undefined), /Ahead of the engine: .*(?:tinyexec|limit)/);
+    const sizes = { 'engine (8)': [2], 'engine (64)': [9], 'execa (8)': [3], 'execa (64)': [10] };
+    assert.deepEqual(leadersOf(measured(sizes, { better: 'lower' })), []);
+    assert.deepEqual(leadersOf(measured(sizes)), ['execa (8)', 'execa (64)']);
+  });
+
+  test('every peer that leads a published row has a reason', () => {
+    for (const row of readPublished()) for (const name of leadersOf(row)) assert.ok(row.ahead?.[name], `${row.name}: ${name}`);
   });
 
   test('a missed goal is reported with its measurement, and nothing else', () => {

@@ -1,5 +1,6 @@
 // Published results as Markdown: a few numbers for the front page, and all of them for docs/performance.md.
 import { missedGoals } from './goals.mjs';
+import { leadersOf } from './leads.mjs';
 import { columnText, goalsText, intervalText, number, ratio, ratioName, roundsText } from './report.mjs';
 import { runtimeName } from './runtimes.mjs';
 
@@ -99,12 +100,24 @@ function section(row) {
     table([row.unit, 'median', 'min – max', ...row.columns.map(({ title }) => title)], lines),
     ratios.length > 0 ? table(['ratio', 'median', '95 % interval', 'goal'], ratios) : '',
     row.bound ? `No peer does this. It is bound by ${row.bound}.` : '',
+    ...leads(row),
     row.goals.length > 0 ? `Goals: ${goalsText(row.goals)}.` : '',
     ...row.failed.map(({ name, why }) => `${cell(name)} fails: \`${why}\`.`),
     ...row.skipped.map(({ name, why }) => `${cell(name)} was not measured: ${why}.`),
     `${roundsText(row.rounds)}, ${longMachine(row)}.`,
   ];
   return `${parts.filter(Boolean).join('\n\n')}\n`;
+}
+
+/** Returns a text for each reason why peers lead a row. */
+function leads(row) {
+  const whyOf = (name) => row.ahead?.[name] ?? 'not known';
+  const leaders = leadersOf(row);
+  const reasons = [...new Set(leaders.map(whyOf))];
+  return reasons.map((why) => {
+    const names = leaders.filter((name) => whyOf(name) === why);
+    return `Ahead of the engine: ${names.map(cell).join(', ')}. Why: ${why}.`;
+  });
 }
 
 /** Returns the rounds, the date and the machine, and whether other work ran on it. */

@@ -72,10 +72,10 @@ export function merge(published, { machine, rows }, known) {
     if (isWhole) all.set(row.name, { ...withoutMeasurements(row), machine });
     else refused.push(row.name);
   }
-  // Titles, bounds and goals are those of today, whenever the row was measured.
-  const current = ({ name, title, bound, goals = [], ratios = [] }) => {
+  // Titles, bounds, reasons and goals are those of today, whenever the row was measured.
+  const current = ({ name, title, bound, ahead, goals = [], ratios = [] }) => {
     const row = all.get(name);
-    return { ...row, title, bound, goals, ratios: row.ratios.map((ratio) => ({ ...ratio, goal: goalOf(ratio, ratios) })) };
+    return { ...row, title, bound, ahead, goals, ratios: row.ratios.map((ratio) => ({ ...ratio, goal: goalOf(ratio, ratios) })) };
   };
   return { rows: known.filter(({ name }) => all.has(name)).map(current), refused };
 }

@@ -12,6 +12,8 @@
 //   bound       what bounds the work physically, as "bound by …"; required where no contender is a peer or the limit
 //   mayFail     optional: contenders whose failure is a finding and not a fault of the run
 //   ratios      optional: [{ of, to, goal, key? }], two contenders and a text, of their values or of a column; printed as `of / to`
+//   ahead       optional: { contender: text }, why this one may lead the engine, as a part of a sentence; required where a published
+//               result says that it does
 //   goals       optional: [most(…)] of goals.mjs, about values and columns
 //   columns     optional: [{ key, title, digits, worst? }], what `run` returns besides the value; over the rounds the
 //               median is shown, or with `worst` the largest
@@ -80,5 +82,6 @@ function whatIsWrong(row, name) {
   const isAlone = Object.values(row.contenders).every((need) => placeOf(need).packages.includes(ENGINE));
   if (isAlone && typeof row.bound !== 'string') return 'no contender is a peer, so bound must be a text';
   for (const name of row.mayFail ?? []) if (!(name in row.contenders)) return `mayFail names ${name}, which is no contender`;
+  for (const name of Object.keys(row.ahead ?? {})) if (!(name in row.contenders)) return `ahead names ${name}, which is no contender`;
   return null;
 }

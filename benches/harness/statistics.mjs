@@ -33,9 +33,9 @@ export function summarize(row, { measured, skipped, failed }) {
     if (perRound.every(Number.isFinite))
       ratios.push({ of, to, key, goal, median: median(perRound), ...bootstrapInterval(perRound, median) });
   }
-  const { name, title, unit, better, bound, goals = [], columns = [], mayFail = [] } = row;
+  const { name, title, unit, better, bound, ahead, goals = [], columns = [], mayFail = [] } = row;
   const failures = failed.map((one) => ({ ...one, isFinding: mayFail.includes(one.name) }));
   const rounds = Math.max(0, ...Object.values(measured).map(({ length }) => length));
   const peers = peersOf(Object.fromEntries(Object.keys(measured).map((contender) => [contender, row.contenders[contender]])));
-  return { name, title, unit, better, bound, goals, rounds, columns, contenders, ratios, peers, skipped, failed: failures };
+  return { name, title, unit, better, bound, ahead, goals, rounds, columns, contenders, ratios, peers, skipped, failed: failures };
 }

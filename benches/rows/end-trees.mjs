@@ -13,6 +13,10 @@ export default {
   better: 'lower',
   heavy: true,
   contenders: { 'engine (2 000)': engine, 'engine (100)': engine, 'child_process (2 000)': null, 'child_process (100)': null },
+  ahead: {
+    'child_process (2 000)': 'it signals each process group once, and looks for nothing that has left it',
+    'child_process (100)': 'it signals each process group once, and looks for nothing that has left it',
+  },
   ratios: [
     { of: 'engine (2 000)', to: 'engine (100)', goal: SCALE_GOAL },
     { of: 'child_process (2 000)', to: 'child_process (100)' },

@@ -15,6 +15,7 @@ export default {
   better: 'lower',
   heavy: true,
   contenders: { ...Object.fromEntries(all), 'engine with default retention (10 000)': engine },
+  ahead: Object.fromEntries(Object.keys(COUNTS).map((count) => [`child_process (${count})`, 'it loads no addon and starts no threads'])),
   ratios: [
     ...Object.keys(COUNTS).map((count) => ({ of: `engine (${count})`, to: `child_process (${count})`, goal: '≤ 1.5' })),
     ...['engine', 'child_process'].map((name) => ({ of: `${name} (10 000)`, to: `${name} (100)` })),

@@ -17,6 +17,12 @@ export default linesRow({
     'Bun.spawn + split': 'bun',
     'Deno.Command + split': 'deno',
   },
+  ahead: Object.fromEntries(
+    ['data + split', 'Bun.spawn + split', 'Deno.Command + split'].map((name) => [
+      name,
+      'it makes only strings and waits once for each chunk, and the engine makes an event with id, time and number, and a promise, for each line',
+    ]),
+  ),
   ratios: [
     { of: 'engine', to: 'readline', goal: '≥ 2' },
     ...['execa', 'tinyexec', 'nano-spawn', 'zx', 'data + split'].map((to) => ({ of: 'engine', to })),

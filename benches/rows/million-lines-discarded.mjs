@@ -13,5 +13,6 @@ export default linesRow({
     'Deno.Command': 'deno',
     limit: 'limit',
   },
+  ahead: { 'Bun.spawn': 'it keeps nothing, and the engine counts the lines and keeps the first and the last 5 MiB' },
   ratios: ['limit', 'child_process', 'execa'].map((to) => ({ of: 'engine', to })),
 });

@@ -16,6 +16,7 @@ export default linesRow({
     'nano-spawn': 'nano-spawn',
     zx: 'zx',
   },
+  ahead: { 'data + split': 'it makes only strings, and the engine an event with id, time and number for each line' },
   ratios: [
     { of: 'engine', to: 'readline', goal: '≥ 1.3' },
     { of: 'engine', to: 'execa', goal: '≥ 5' },

@@ -14,6 +14,9 @@ export default {
     'nano-spawn': 'nano-spawn',
     zx: 'zx',
   },
+  ahead: Object.fromEntries(
+    ['execa', 'tinyexec', 'nano-spawn', 'zx'].map((name) => [name, 'it is JavaScript alone, on the child_process of Node.js']),
+  ),
   goals: [most(3, 'MB', { what: 'addon', of: 'engine (addon)' }), most(0, 'npm packages at run time', { key: 'packages' })],
   columns: [{ key: 'packages', title: 'packages needed', digits: 0 }],
   run: sizeOf,

@@ -1,4 +1,4 @@
-import { SMALL_HOST_MIB, columns, contenders, countFor, cpuGoal, latency, ratios } from '../workloads/short-commands.mjs';
+import { SMALL_HOST_MIB, ahead, columns, contenders, countFor, cpuGoal, latency, ratios } from '../workloads/short-commands.mjs';
 
 export default {
   name: 'short-commands-1',
@@ -6,6 +6,7 @@ export default {
   unit: 'ms',
   better: 'lower',
   contenders,
+  ahead,
   ratios: ratios({ limit: '≤ 1.3 (then 1.15)', 'Bun.spawn': '≤ 1' }),
   goals: [cpuGoal],
   columns: [{ key: 'p99Ms', title: 'p99', digits: 2 }, ...columns],

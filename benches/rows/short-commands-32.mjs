@@ -1,4 +1,4 @@
-import { SMALL_HOST_MIB, columns, contenders, countFor, goals, ratios, throughput } from '../workloads/short-commands.mjs';
+import { SMALL_HOST_MIB, ahead, columns, contenders, countFor, goals, ratios, throughput } from '../workloads/short-commands.mjs';
 
 export default {
   name: 'short-commands-32',
@@ -6,6 +6,7 @@ export default {
   unit: 'commands/s',
   better: 'higher',
   contenders,
+  ahead,
   ratios: ratios({ limit: '≥ 0.8 (then 0.9)', child_process: '≥ 3' }),
   goals,
   columns,

@@ -26,6 +26,12 @@ export const contenders = {
   'limit (handed over)': 'limit',
 };
 
+const ON_THIS_THREAD =
+  'it starts each child on the JavaScript thread, which saves two hand-overs between threads, and blocks the event loop until the program runs';
+
+/** Why these may lead. */
+export const ahead = { 'Bun.spawn': ON_THIS_THREAD, 'Deno.Command': ON_THIS_THREAD };
+
 export const columns = [...loopColumns, { key: 'cpuMicros', title: 'CPU µs/command', digits: 0 }];
 
 export const cpuGoal = most(200, 'µs/command', { what: 'CPU', key: 'cpuMicros' });
