@@ -44,7 +44,7 @@ const open = {
     const { execa } = await import('execa-10');
     return {
       one: async (take) => {
-        for await (const line of execa('sh', ['-c', script], { buffer: false })) take(line);
+        for await (const line of execa('sh', ['-c', script], { stdin: 'ignore', buffer: false })) take(line);
       },
     };
   },
@@ -53,7 +53,8 @@ const open = {
     const { x } = await import('tinyexec');
     return {
       one: async (take) => {
-        for await (const line of x('sh', ['-c', script], { throwOnError: true })) take(line);
+        for await (const line of x('sh', ['-c', script], { throwOnError: true, nodeOptions: { stdio: ['ignore', 'pipe', 'pipe'] } }))
+          take(line);
       },
     };
   },
@@ -62,7 +63,7 @@ const open = {
     const { default: nanoSpawn } = await import('nano-spawn');
     return {
       one: async (take) => {
-        for await (const line of nanoSpawn('sh', ['-c', script])) take(line);
+        for await (const line of nanoSpawn('sh', ['-c', script], { stdin: 'ignore' })) take(line);
       },
     };
   },

@@ -30,7 +30,7 @@ const open = {
 
   async execa() {
     const { execa } = await import('execa-10');
-    return { read: async (file) => (await execa('cat', [file], { stripFinalNewline: false })).stdout };
+    return { read: async (file) => (await execa('cat', [file], { stdin: 'ignore', stripFinalNewline: false })).stdout };
   },
 };
 

@@ -5,8 +5,8 @@ import { promisify } from 'node:util';
 
 /**
  * Opens a contender: `one` runs the program, which must print nothing, and throws unless it succeeded; `close` is what to
- * do at the end. Each as its documentation shows it; only those with an option for it have no pipe for standard input, which the
- * engine's children do not get either.
+ * do at the end. Each as its documentation shows it, but without a pipe for standard input, which the engine's children do not get either;
+ * only `execFile` has no option for that.
  */
 export const open = {
   engine(program, parallel) {
@@ -48,7 +48,7 @@ export const open = {
     const { execa } = await import('execa-10');
     return {
       one: async () => {
-        const { exitCode, stdout, stderr } = await execa(program);
+        const { exitCode, stdout, stderr } = await execa(program, { stdin: 'ignore' });
         check(exitCode, stdout + stderr);
       },
     };
@@ -58,7 +58,7 @@ export const open = {
     const { x } = await import('tinyexec');
     return {
       one: async () => {
-        const { exitCode, stdout, stderr } = await x(program);
+        const { exitCode, stdout, stderr } = await x(program, [], { nodeOptions: { stdio: ['ignore', 'pipe', 'pipe'] } });
         check(exitCode, stdout + stderr);
       },
     };
@@ -69,7 +69,7 @@ export const open = {
     return {
       // This contender rejects for every exit code but 0.
       one: async () => {
-        const { stdout, stderr } = await nanoSpawn(program);
+        const { stdout, stderr } = await nanoSpawn(program, { stdin: 'ignore' });
         check(0, stdout + stderr);
       },
     };
@@ -80,7 +80,7 @@ export const open = {
     const { $ } = await import('zx');
     return {
       one: async () => {
-        const { exitCode, stdout, stderr } = await $({ quiet: true })`${program}`;
+        const { exitCode, stdout, stderr } = await $({ quiet: true, stdio: ['ignore', 'pipe', 'pipe'] })`${program}`;
         check(exitCode, stdout + stderr);
       },
     };
