@@ -48,6 +48,23 @@ describe('a count', () => {
     assert.deepEqual([isFine(rows), remarks(rows)], [false, ['calls: system calls: was 0, is 0.5: find out why']]);
   });
 
+  test('of something may not become nothing: then it is no longer counted', () => {
+    for (const calls of [0, -1, 0.004]) {
+      const rows = compare(COUNTS, BASELINE, { calls, waits: 20 });
+      assert.equal(isFine(rows), false, String(calls));
+      assert.deepEqual(remarks(rows), [`calls: system calls: was 30, is ${calls}: is it still counted?`]);
+    }
+    const small = { calls: 0.16, waits: 20 };
+    assert.equal(passes(small, { calls: 0, waits: 20 }), true, 'less than one may be none by chance');
+  });
+
+  test('that is no number is an error', () => {
+    for (const none of [NaN, Infinity, null, '30']) {
+      assert.throws(() => compare(COUNTS, BASELINE, { calls: none, waits: 20 }), /calls was not measured/, String(none));
+      assert.throws(() => compare(COUNTS, { ...BASELINE, calls: none }, { calls: 30, waits: 20 }), /the baseline of calls is no number/);
+    }
+  });
+
   test('that the baseline does not know fails, and so does one that is no longer counted', () => {
     assert.equal(passes({ calls: 30 }, { calls: 30, waits: 20 }), false);
     assert.equal(passes({ ...BASELINE, opens: 3 }, { calls: 30, waits: 20 }), false);

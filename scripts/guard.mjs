@@ -60,7 +60,7 @@ function main() {
   for (const remark of remarks(rows)) console.log(remark);
   if (isFine(rows)) return 0;
   console.error(
-    'a count has grown, or is not in the baseline. If that is meant: node scripts/guard.mjs --update, and say why in the commit',
+    'a count has grown or vanished, or is not in the baseline. If that is meant: node scripts/guard.mjs --update, and say why in the commit',
   );
   return 1;
 }

@@ -8,7 +8,7 @@
  * @property {string} title
  * @property {number} [tolerance] A part of the baseline; 0.1 when it is not given.
  *
- * @typedef {'same' | 'grew' | 'shrank' | 'new' | 'gone' | 'skipped'} Verdict
+ * @typedef {'same' | 'grew' | 'shrank' | 'vanished' | 'new' | 'gone' | 'skipped'} Verdict
  */
 
 const TOLERANCE = 0.1;
@@ -29,8 +29,9 @@ export function compare(counts, baseline, measured, skipped = []) {
   const rows = counts.map(({ name, title, tolerance = TOLERANCE }) => {
     const [was, is] = [baseline[name], measured[name]];
     if (skipped.includes(name)) return { name, title, was, verdict: /** @type {const} */ ('skipped') };
-    if (is === undefined) throw new Error(`${name} was not measured`);
+    if (!Number.isFinite(is)) throw new Error(`${name} was not measured`);
     if (was === undefined) return { name, title, is, verdict: /** @type {const} */ ('new') };
+    if (!Number.isFinite(was)) throw new Error(`the baseline of ${name} is no number`);
     return { name, title, was, is, change: was === 0 ? undefined : is / was - 1, verdict: judge(was, is, tolerance) };
   });
   const gone = Object.keys(baseline).filter((name) => !known.has(name));
@@ -43,6 +44,8 @@ function judge(was, is, tolerance) {
   // The results of divisions are not exact: a tenth is still a tenth.
   const beyond = Math.abs(is - was) > slack * (1 + 1e-9);
   if (!beyond) return 'same';
+  // What is done at least once in each unit cannot cost nothing: the count is wrong.
+  if (was >= 1 && is < LEAST) return 'vanished';
   return is > was ? 'grew' : 'shrank';
 }
 
@@ -60,6 +63,8 @@ export function remarks(rows) {
         return [`${name}: ${title}: was ${was}, is ${is}${percent}: find out why`];
       case 'shrank':
         return [`${name}: ${title}: was ${was}, is ${is}${percent}: keep it by writing the baseline anew`];
+      case 'vanished':
+        return [`${name}: ${title}: was ${was}, is ${is}: is it still counted?`];
       case 'new':
         return [`${name}: ${title}: is ${is}, and the baseline does not know it: write it anew`];
       case 'gone':
