@@ -210,6 +210,20 @@ describe('publishing', () => {
     for (const [name, text] of Object.entries(pagesOf(readPublished(), readProfiles(), readPage))) assert.equal(readPage(name), text, name);
   });
 
+  test('the numbers in the text of the page are those that were counted and measured', () => {
+    const text = readPage('docs/performance.md').replace(/\s+/g, ' ');
+    const { callsPerRun, waitsPerRun } = JSON.parse(readPage('benches/guard.json')).counts;
+    const of = (row, contender, key) => Math.round(readPublished().find(({ name }) => name === row).contenders[contender].columns[key]);
+    const cpu = (contender) => of('short-commands', contender, 'cpuMicros');
+    for (const part of [
+      `\`strace\` counts ${Math.round(callsPerRun)} system calls and ${Math.round(waitsPerRun)} waits in the host`,
+      `The limit needs ${cpu('limit')} µs for a command, or ${cpu('limit (handed over)')} µs when it hands the command over.`,
+      `The engine needs ${cpu('engine')} µs,`,
+      `One call for 100 000 takes ${of('cleanup', '100 000 records', 'callMs')} ms.`,
+    ])
+      assert.ok(text.includes(part), part);
+  });
+
   test('published rows are rows that there are, and the page explains each', () => {
     for (const { name } of readPublished())
       assert.ok(
