@@ -244,11 +244,11 @@ describe('tables', () => {
     assert.match(frontTable(rows), /^\| 1 M lines .* \| 3.000.000 \| 1.500.000 \(`readline`\) \|( \|)+$/m);
   });
 
-  test('the front page says how often, when, and whether the machine was busy', () => {
+  test('the front page says how often, when, on what, and whether the machine was busy', () => {
     const row = measured({ engine: [1, 2, 3] });
-    assert.match(frontTable(published(row)), /^Medians, 3 rounds on 2026-01-02 with Node\.js 20\.1\.2 on 2 cores\. /);
+    assert.match(frontTable(published(row)), /^Medians, 3 rounds on 2026-01-02 with Node\.js 20\.1\.2 on 2 × A <fast> one\. /);
     const busy = merge([], { machine: { ...machine, loadBefore: 1.5 }, rows: [row] }, [row]).rows;
-    assert.match(frontTable(busy), /on 2 cores \(other work was running\)\. /);
+    assert.match(frontTable(busy), /on 2 × A <fast> one \(other work was running\)\. /);
   });
 
   test('the front page says which peer needs another Node.js', () => {

@@ -123,7 +123,7 @@ function leads(row) {
 /** Returns the rounds, the date and the machine, and whether other work ran on it. */
 function shortMachine({ machine, rounds }) {
   const busy = machine.loadBefore > machine.cores / 2 ? ' (other work was running)' : '';
-  return `${roundsText(rounds)} on ${day(machine)} with Node.js ${machine.node.replace(/^v/, '')} on ${machine.cores} cores${busy}`;
+  return `${roundsText(rounds)} on ${day(machine)} with Node.js ${machine.node.replace(/^v/, '')} on ${machine.cores} × ${machine.cpu}${busy}`;
 }
 
 function longMachine({ machine, peers }) {
