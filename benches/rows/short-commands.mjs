@@ -7,7 +7,10 @@ export default {
   better: 'higher',
   contenders,
   ahead,
-  ratios: ratios({ limit: '≥ 0.8 (then 0.9)', child_process: '≥ 3' }),
+  ratios: [
+    ...ratios({ limit: '≥ 0.8 (then 0.9)', child_process: '≥ 3' }),
+    { of: 'engine', to: 'Bun.spawn', key: 'cpuMicros', goal: '≤ 1' },
+  ],
   goals,
   columns,
   run: (contender, { limit }) => throughput(contender, { limit, count: countFor(contender), parallel: 8, hostMiB: SMALL_HOST_MIB }),
