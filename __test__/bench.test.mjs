@@ -224,6 +224,15 @@ describe('publishing', () => {
       assert.ok(text.includes(part), part);
   });
 
+  test('the page has the reason for each row that misses a goal', () => {
+    const reasons = readPage('docs/performance.md').split('<!-- missed:end -->')[1].split('\n## ')[0];
+    const explained = [...reasons.matchAll(/^- \*\*(.+?)\*\*:/gm)].flatMap(([, names]) => names.split(', '));
+    for (const { row } of missedGoals(readPublished())) {
+      const name = row.replace(/(-host-).*/, '$1…');
+      assert.ok(explained.includes(`\`${name}\``), row);
+    }
+  });
+
   test('published rows are rows that there are, and the page explains each', () => {
     for (const { name } of readPublished())
       assert.ok(
