@@ -14,7 +14,8 @@ use crate::process::Controls;
 use crate::redact::{Allowance, Redactor, Secrets};
 use crate::registry::{Record, Registry};
 use crate::scheduler::{Entry, Scheduler, Ticket};
-use crate::types::{ExecutionFilter, ExecutionMetadata, ExecutionResult};
+use crate::state::EndControl;
+use crate::types::{Command, ExecutionFilter, ExecutionRequest, ExecutionResult};
 
 /// Splits a stream that comes in pieces and returns how many lines it has.
 #[must_use]
@@ -77,18 +78,19 @@ impl Records {
     /// Inserts a record, gives it its result, and settles it. The oldest records leave as retention requires.
     pub fn live(&self, result: &Arc<ExecutionResult>) -> Uuid {
         let record = Arc::new(Record::new(
-            Uuid::new_v4(),
+            &ExecutionRequest::new(Command::exec("true")),
             "true",
-            &ExecutionMetadata::default(),
             None,
             Utc::now(),
             Arc::default(),
             Controls::default(),
+            EndControl::new(),
         ));
         let id = record.id();
         self.0.insert(Arc::clone(&record)).expect("a new id is not known yet");
         // The remaining record leaves with the next one, so that no call here ends hundreds of others at once.
         let _ = self.0.complete(&record, Arc::clone(result));
+        record.release();
         self.0.settle(&record);
         id
     }

@@ -315,7 +315,7 @@ impl ExecutionEngine {
     /// `NOT_FOUND`.
     pub async fn cancel_with(&self, id: Uuid, grace: Option<Duration>) -> Result<()> {
         let record = self.record(id)?;
-        record.stop().request(Stop::Cancelled, grace);
+        record.request_stop(Stop::Cancelled, grace);
         record.settled().await;
         Ok(())
     }
@@ -350,9 +350,7 @@ impl ExecutionEngine {
         let record = self.record(id)?;
         command::check_time_left(timeout).map_err(ExecutionError::InvalidRequest)?;
         let most = Duration::from_millis(self.shared().config.max_timeout_ms);
-        // An execution that is to end has no time left, although its loop may not have noticed that.
-        let is_over = record.result().is_some() || record.stop().reason().is_some();
-        let moved = if is_over { None } else { record.deadline().extend(timeout, most) };
+        let moved = record.move_deadline(timeout, most);
         let over = "its command has exited or is being ended, so that no timeout is left: start it again for more time";
         let at = moved.ok_or_else(|| ExecutionError::InvalidRequest(Invalid::new("id", over)))?;
         Ok(Utc::now() + at.saturating_duration_since(Instant::now()))
@@ -384,7 +382,7 @@ impl ExecutionEngine {
     /// Asks an execution to end, without waiting for it.
     #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only the binding does not wait"))]
     pub(crate) fn request_stop(&self, id: Uuid, why: Stop, grace: Option<Duration>) -> Result<()> {
-        self.record(id)?.stop().request(why, grace);
+        self.record(id)?.request_stop(why, grace);
         Ok(())
     }
 
@@ -450,7 +448,7 @@ impl EngineCore {
         // Each record is checked once: one that starts meanwhile must not confuse the sorting.
         live.sort_by_cached_key(|record| record.has_process());
         for record in &live {
-            record.stop().request(why, grace);
+            record.request_stop(why, grace);
         }
         live
     }

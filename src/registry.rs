@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError, Weak};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -10,11 +11,14 @@ use uuid::Uuid;
 use crate::error::ExecutionError;
 use crate::output::{Captures, Keepsake, MainLog};
 use crate::platform::Leader;
+use crate::platform::clock::Instant;
 use crate::process::Controls;
 use crate::redact::{self, Allowance, Beyond, Vault};
 use crate::retained_store::{Completion, Retained, RetainedStore};
-use crate::state::{Deadline, StopRequest};
-use crate::types::{ExecutionFilter, ExecutionMetadata, ExecutionResult, ExecutionStatus, ExecutionSummary};
+use crate::state::{EndControl, Stop};
+use crate::types::{
+    ExecutionFilter, ExecutionMetadata, ExecutionRequest, ExecutionResult, ExecutionStatus, ExecutionSummary,
+};
 
 /// The longest command in a listing, in characters.
 const LONGEST_COMMAND: usize = 200;
@@ -31,9 +35,8 @@ pub(crate) struct Record {
     masked_with: AtomicU64,
     /// The lock is held while the result is masked again, which takes long for much output.
     masking: Mutex<()>,
-    label: Option<Box<str>>,
-    source: Option<Box<str>>,
-    conversation_id: Option<Box<str>>,
+    /// What a listing shows of its metadata; most executions have none.
+    labels: Option<Box<Labels>>,
     created_at: DateTime<Utc>,
     /// The leader of the current attempt, set once it runs. The lock is held for a move of a pointer.
     leader: Mutex<Option<Weak<Leader>>>,
@@ -43,13 +46,33 @@ pub(crate) struct Record {
     files: OnceLock<Vec<Keepsake>>,
     /// The controls of the execution while it runs.
     controls: Controls,
-    /// The stop request, set by every request to end the execution.
-    stop: Arc<StopRequest>,
-    /// The time at which the execution times out.
-    deadline: Arc<Deadline>,
+    /// What ends the execution; `None` when it has its result. The lock is held for a move of a pointer.
+    end: Mutex<Option<Arc<EndControl>>>,
     /// The kept output of the last attempt, until there is a result. The lock is held for a move of a pointer.
     captures: Mutex<Option<Arc<Captures>>>,
     completion: Completion<ExecutionResult>,
+}
+
+/// The metadata of an execution by which it is listed.
+#[derive(Debug, Clone, Default)]
+struct Labels {
+    label: Option<String>,
+    source: Option<String>,
+    conversation_id: Option<String>,
+}
+
+impl Labels {
+    fn of(metadata: &ExecutionMetadata) -> Option<Box<Self>> {
+        let ExecutionMetadata { label, source, conversation_id, .. } = metadata;
+        let has_some = label.is_some() || source.is_some() || conversation_id.is_some();
+        let (label, source, conversation_id) = (label.clone(), source.clone(), conversation_id.clone());
+        has_some.then(|| Box::new(Self { label, source, conversation_id }))
+    }
+
+    fn bytes(&self) -> u64 {
+        let texts = [&self.label, &self.source, &self.conversation_id].into_iter().flatten();
+        texts.map(|text| text.len() as u64).sum()
+    }
 }
 
 /// A command as it is shown. It is masked when it is first looked at, and again when there are more secrets.
@@ -91,30 +114,27 @@ impl Shown {
 
 impl Record {
     pub(crate) fn new(
-        id: Uuid,
+        request: &ExecutionRequest,
         command: &str,
-        metadata: &ExecutionMetadata,
         log: Option<&Arc<MainLog>>,
         created_at: DateTime<Utc>,
         secrets: Arc<Vault>,
         controls: Controls,
+        end: Arc<EndControl>,
     ) -> Self {
         Self {
-            id,
+            id: request.id,
             command: Mutex::new(Shown::new(command)),
             masked_with: AtomicU64::new(secrets.version()),
             masking: Mutex::new(()),
             secrets,
-            label: metadata.label.as_deref().map(Into::into),
-            source: metadata.source.as_deref().map(Into::into),
-            conversation_id: metadata.conversation_id.as_deref().map(Into::into),
+            labels: Labels::of(&request.metadata),
             created_at,
             leader: Mutex::default(),
             log: log.cloned(),
             files: OnceLock::new(),
             controls,
-            stop: Arc::new(StopRequest::new()),
-            deadline: Arc::new(Deadline::new()),
+            end: Mutex::new(Some(end)),
             captures: Mutex::default(),
             completion: Completion::new(),
         }
@@ -223,8 +243,22 @@ impl Record {
         }
     }
 
-    pub(crate) fn stop(&self) -> &Arc<StopRequest> {
-        &self.stop
+    /// Requests the end of the execution. Nothing happens when it has its result.
+    pub(crate) fn request_stop(&self, reason: Stop, grace: Option<Duration>) {
+        if let Some(end) = self.end() {
+            end.stop.request(reason, grace);
+        }
+    }
+
+    /// Moves the deadline to `timeout` from now, `most` after the attempt to spawn at the latest; `None` when the execution ends or is to
+    /// end: then no time is left, although its loop may not have noticed that.
+    pub(crate) fn move_deadline(&self, timeout: Duration, most: Duration) -> Option<Instant> {
+        let end = self.end().filter(|end| self.result().is_none() && end.stop.reason().is_none())?;
+        end.deadline.extend(timeout, most)
+    }
+
+    fn end(&self) -> Option<Arc<EndControl>> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns the controls of the execution while it runs.
@@ -232,17 +266,19 @@ impl Record {
         &self.controls
     }
 
-    pub(crate) fn deadline(&self) -> &Arc<Deadline> {
-        &self.deadline
-    }
-
     pub(crate) fn set_running(&self, leader: &Arc<Leader>) {
         *self.leader.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(leader));
     }
 
-    /// Sets what is kept of the output of an attempt; `None` when the result has it.
-    pub(crate) fn set_captures(&self, captures: Option<&Arc<Captures>>) {
-        *self.captures.lock().unwrap_or_else(PoisonError::into_inner) = captures.cloned();
+    /// Sets what is kept of the output of an attempt.
+    pub(crate) fn set_captures(&self, captures: &Arc<Captures>) {
+        *self.captures.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(captures));
+    }
+
+    /// Releases what only an execution without a result needs.
+    pub(crate) fn release(&self) {
+        *self.captures.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(crate) fn captures(&self) -> Option<Arc<Captures>> {
@@ -283,15 +319,15 @@ impl Record {
     }
 
     fn summary(&self, allowance: &mut Allowance) -> ExecutionSummary {
-        let owned = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        let Labels { label, source, conversation_id } = self.labels.as_deref().cloned().unwrap_or_default();
         let result = self.result();
         ExecutionSummary {
             id: self.id,
             status: self.status(),
             command: self.command(allowance),
-            label: owned(&self.label),
-            source: owned(&self.source),
-            conversation_id: owned(&self.conversation_id),
+            label,
+            source,
+            conversation_id,
             pid: result.as_ref().map_or_else(|| self.pid(), |result| result.pid),
             created_at: self.created_at,
             completed_at: result.as_ref().map(|result| result.completed_at),
@@ -301,10 +337,13 @@ impl Record {
     }
 
     fn matches(&self, filter: &ExecutionFilter) -> bool {
-        let is = |wanted: Option<&str>, has: Option<&str>| wanted.is_none_or(|wanted| has == Some(wanted));
+        let labels = self.labels.as_deref();
+        let is = |wanted: &Option<String>, has: fn(&Labels) -> &Option<String>| {
+            wanted.is_none() || labels.map_or(&None, has) == wanted
+        };
         filter.status.is_none_or(|status| self.status() == status)
-            && is(filter.label.as_deref(), self.label.as_deref())
-            && is(filter.source.as_deref(), self.source.as_deref())
+            && is(&filter.label, |labels| &labels.label)
+            && is(&filter.source, |labels| &labels.source)
             && filter.since.is_none_or(|since| self.created_at >= since)
     }
 }
@@ -324,8 +363,7 @@ impl Retained for Record {
     }
 
     fn retained_bytes(&self) -> u64 {
-        let texts = [&self.label, &self.source, &self.conversation_id].into_iter().flatten();
-        let own = texts.map(|text| text.len() as u64).sum::<u64>();
+        let own = self.labels.as_deref().map_or(0, Labels::bytes);
         self.result().map_or(0, |result| own + result.kept_bytes())
     }
 

@@ -10,7 +10,7 @@ pub(crate) use self::deadline::Deadline;
 
 mod deadline;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -51,6 +51,20 @@ impl Stop {
             Self::Shutdown => Reason::Shutdown,
             Self::OutputLimit => Reason::OutputLimit,
         }
+    }
+}
+
+/// What ends an execution from outside: requests, and its time limit. It goes when there is a result.
+#[derive(Debug)]
+pub(crate) struct EndControl {
+    pub(crate) stop: StopRequest,
+    /// The time at which the command times out.
+    pub(crate) deadline: Deadline,
+}
+
+impl EndControl {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { stop: StopRequest::new(), deadline: Deadline::new() })
     }
 }
 

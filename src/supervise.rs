@@ -48,7 +48,7 @@ pub(crate) async fn run(
     degraded: &Degraded<'_>,
 ) -> Run {
     let attempted = Instant::now();
-    job.deadline.begin(attempted, Times::of(job).timeout);
+    job.end.deadline.begin(attempted, Times::of(job).timeout);
     if !job.log.is_empty() && !output.has_open_log() {
         let paths = if output.has_log() { job.log.next_attempt() } else { job.log.clone() };
         match Box::pin(open_log(job, paths, attempted)).await {

@@ -14,7 +14,7 @@ use crate::redact::Vault;
 use crate::registry::Record;
 use crate::runtime;
 use crate::scheduler::{Entry, Scheduler};
-use crate::state::{Pending, Stop};
+use crate::state::{EndControl, Pending, Stop};
 use crate::supervise::Job;
 use crate::types::{EnvSnapshot, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
 
@@ -52,6 +52,7 @@ pub(super) struct Terms {
 /// An execution that has its record and has not begun.
 pub(super) struct Admitted {
     pub(super) record: Arc<Record>,
+    end: Arc<EndControl>,
     /// The error with which the execution fails without being spawned.
     pub(super) refusal: Option<ErrorInfo>,
     work: CheckedRequest,
@@ -67,16 +68,17 @@ impl Admitted {
         // The command is masked where it is shown: the secrets are not made ready on the caller's thread.
         let command = command::display(&request.command);
         let log = LogPaths::of(request, &shared.config, &shared.log_bounds);
+        let end = EndControl::new();
         let record = Arc::new(Record::new(
-            request.id,
+            request,
             &command,
-            &request.metadata,
             log.main(),
             pending.accepted_at(),
             Arc::clone(&work.secrets),
             controls_of(&work.options),
+            Arc::clone(&end),
         ));
-        Self { record, refusal: None, work, log, command, pending, sink }
+        Self { record, end, refusal: None, work, log, command, pending, sink }
     }
 
     /// Runs it in the background; its record is in the registry by now.
@@ -90,6 +92,7 @@ impl Admitted {
     fn ready(self, shared: &Arc<EngineCore>, entry: Entry, on_settled: Option<OnSettled>) -> Ready {
         let Self {
             record,
+            end,
             refusal,
             work: CheckedRequest { request, options, policy, host, secrets, signal },
             log,
@@ -100,7 +103,7 @@ impl Admitted {
         shared.metrics.accepted();
         if let Some(signal) = signal {
             let (target, settling) = (Arc::clone(&record), Arc::clone(&record));
-            let abort = move || target.stop().request(Stop::Aborted, None);
+            let abort = move || target.request_stop(Stop::Aborted, None);
             stop_on_signal(signal, abort, async move { _ = settling.settled().await });
         }
         let spawn_thread = if matches!(entry, Entry::Now(_)) { SpawnThread::new() } else { SpawnThread::none() };
@@ -113,8 +116,7 @@ impl Admitted {
             secrets,
             log,
             controls: record.controls().clone(),
-            stop: Arc::clone(record.stop()),
-            deadline: Arc::clone(record.deadline()),
+            end,
             spawn_thread,
         };
         let accepted = Accepted { shared: Arc::clone(shared), record, refusal, job, command, sink };

@@ -17,7 +17,7 @@ use crate::platform::Leader;
 use crate::platform::clock::{self, Instant};
 use crate::registry::Record;
 use crate::scheduler::{Entry, Permit};
-use crate::state::{Pending, Running, Stop};
+use crate::state::{Pending, Running, Stop, StopRequest};
 use crate::supervise::{self, Finished, Job, Run};
 use crate::types::{ErrorInfo, ExecutionResult};
 
@@ -52,7 +52,7 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
             (LastAttempt::of(supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed))), None)
         }
     };
-    if let Some(input) = &record.controls().input {
+    if let Some(input) = &job.controls.input {
         input.close();
     }
     let LastAttempt { result, sequence, written: OutputTotals { stdout, stderr, lines }, files } = ended;
@@ -63,7 +63,7 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
     if shared.registry.complete(record, Arc::clone(&result)) {
         RetentionTask::clean_up(shared);
     }
-    record.set_captures(None);
+    record.release();
     // A receiver of the end finds the slot free. Only a plan has to know first which of its steps are next: one of them may
     // be more urgent than those that wait.
     let permit = permit.filter(|_| on_settled.is_some());
@@ -134,7 +134,7 @@ async fn all_attempts(
     let mut again = None;
     loop {
         let captures = Arc::new(Captures::new(&policy));
-        record.set_captures(Some(&captures));
+        record.set_captures(&captures);
         let output = Output::new(Channels {
             captures: Arc::clone(&captures),
             id: record.id(),
@@ -162,11 +162,11 @@ async fn all_attempts(
         files.append(&mut finished.files);
         attempts.sign(&mut finished.result);
         let attempt = attempts.attempt();
-        let Some(pause) = attempts.next(&finished.result, &captures, record.stop()).await else {
+        let Some(pause) = attempts.next(&finished.result, &captures, &job.end.stop).await else {
             let Finished { result, sequence, .. } = *finished;
             return (LastAttempt { result, sequence, written, files }, permit);
         };
-        if let Some(why) = record.stop().reason() {
+        if let Some(why) = job.end.stop.reason() {
             let Finished { result, sequence, .. } = *finished;
             let result = supervise::stopped_before_retry(result, why);
             return (LastAttempt { result, sequence, written, files }, permit);
@@ -174,7 +174,7 @@ async fn all_attempts(
         backpressure = finished.backpressure;
         let failed = Arc::new(record.mask_ending(finished.result));
         // This is before the event: a listener may write to the next attempt.
-        if let Some(input) = &record.controls().input {
+        if let Some(input) = &job.controls.input {
             input.reopen();
         }
         captures.set_result(&failed);
@@ -189,8 +189,8 @@ async fn all_attempts(
         });
         // Others run during the pause.
         drop(permit);
-        record.deadline().reopen();
-        if let Some(why) = clock::timeout(pause, record.stop().requested()).await {
+        job.end.deadline.reopen();
+        if let Some(why) = clock::timeout(pause, job.end.stop.requested()).await {
             return (stopped_before_retry(failed, why, sequence, written, files), None);
         }
         last = Some(failed);
@@ -246,7 +246,7 @@ async fn attempt(
     let queue_deadline = queue_timeout.map(|limit| Instant::now() + limit);
     let mut backoff = Backoff::new(queue_timeout);
     loop {
-        let permit = match turn(record, entry, queue_deadline).await {
+        let permit = match turn(&job.end.stop, entry, queue_deadline).await {
             Ok(permit) => permit,
             Err(why) => {
                 // An execution that never got resources of the machine reports which resource is missing.
@@ -291,7 +291,7 @@ async fn attempt(
                 };
                 (pending, output) = (back, output_back);
                 drop(permit);
-                let _ = clock::timeout(pause, record.stop().requested()).await;
+                let _ = clock::timeout(pause, job.end.stop.requested()).await;
                 entry = Entry::Later(shared.scheduler.enter_again(job.options.priority, job.options.group_names()));
             }
         }
@@ -299,17 +299,17 @@ async fn attempt(
 }
 
 /// Waits for a slot, or for a reason not to.
-async fn turn(record: &Record, entry: Entry, deadline: Option<Instant>) -> Result<Permit, Stop> {
+async fn turn(stop: &StopRequest, entry: Entry, deadline: Option<Instant>) -> Result<Permit, Stop> {
     let permit = match entry {
         Entry::Now(permit) => permit,
         Entry::Later(mut ticket) => tokio::select! {
             biased;
-            why = record.stop().requested() => return Err(why),
+            why = stop.requested() => return Err(why),
             permit = ticket.turn() => permit,
             () = sleep_or_forever(deadline) => return Err(Stop::QueueTimeout),
         },
     };
-    record.stop().reason().map_or(Ok(permit), Err)
+    stop.reason().map_or(Ok(permit), Err)
 }
 
 /// The growing pauses between attempts on a machine without room, up to a total time.

@@ -64,7 +64,7 @@ impl EngineCore {
             return;
         }
         for record in self.registry.unfinished().iter().filter(|record| !record.has_process()) {
-            record.stop().request(Stop::Shutdown, None);
+            record.request_stop(Stop::Shutdown, None);
         }
     }
 }

@@ -80,7 +80,7 @@ impl Host for Steps {
         let entry = match slot {
             Slot::Free(permit) => Entry::Now(permit),
             Slot::None => {
-                admitted.record.stop().request(Stop::QueueTimeout, None);
+                admitted.record.request_stop(Stop::QueueTimeout, None);
                 self.shared.scheduler.claim(priority, &[])
             }
         };
@@ -96,7 +96,7 @@ impl Host for Steps {
 
     fn stop(&self, index: usize, why: Stop) {
         if let Some(record) = &self.records[index] {
-            record.stop().request(why, None);
+            record.request_stop(why, None);
         }
     }
 
@@ -171,7 +171,7 @@ impl Steps {
     /// Ends what still runs after a defect in the driving of the plan.
     pub(super) fn give_up(&self) {
         for record in self.records.iter().flatten() {
-            record.stop().request(Stop::Cancelled, None);
+            record.request_stop(Stop::Cancelled, None);
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) enum StopOnDrop {
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
         match self {
-            Self::Execution(record) if record.result().is_none() => record.stop().request(Stop::Cancelled, None),
+            Self::Execution(record) if record.result().is_none() => record.request_stop(Stop::Cancelled, None),
             Self::Plan(record) if record.result().is_none() => record.request_stop(Stop::Cancelled),
             Self::Execution(_) | Self::Plan(_) => {}
         }

@@ -10,7 +10,7 @@ use crate::output::{LogPaths, OutputPolicy};
 use crate::platform::{HostState, SpawnThread};
 use crate::process::Controls;
 use crate::redact::Vault;
-use crate::state::{Deadline, StopRequest};
+use crate::state::EndControl;
 use crate::types::{ExecutionOptions, ExecutionRequest};
 
 /// The job of an execution, fixed when it is accepted.
@@ -27,10 +27,8 @@ pub(crate) struct Job {
     pub(crate) log: LogPaths,
     /// The controls of the execution while it runs.
     pub(crate) controls: Controls,
-    /// The stop request, set by every request to end the execution.
-    pub(crate) stop: Arc<StopRequest>,
-    /// The time at which the command times out.
-    pub(crate) deadline: Arc<Deadline>,
+    /// The requests to end the execution, and its time limit.
+    pub(crate) end: Arc<EndControl>,
     /// The thread on which it begins.
     pub(crate) spawn_thread: SpawnThread,
 }

@@ -158,8 +158,8 @@ pub(super) async fn spawn(job: &Job) -> Result<Result<Started, SpawnFailure>, St
 async fn end_before_spawn(job: &Job) -> Stop {
     tokio::select! {
         biased;
-        why = job.stop.requested() => why,
-        () = job.deadline.passed() => Stop::Timeout,
+        why = job.end.stop.requested() => why,
+        () = job.end.deadline.passed() => Stop::Timeout,
     }
 }
 

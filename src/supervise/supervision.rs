@@ -9,7 +9,7 @@ use crate::output::Output;
 use crate::platform::clock::{Instant, Timer};
 use crate::platform::{Look, Sight};
 use crate::process::{Fed, Process, Read};
-use crate::state::{Deadline, Running, Stop, StopRequest};
+use crate::state::{EndControl, Running, Stop};
 use crate::types::{Diagnosis, ErrorInfo, Leftovers, Stream};
 
 use super::job::{Job, Times};
@@ -70,8 +70,7 @@ enum SupervisionPhase {
 /// An execution while its command runs, until its tree has ended and its pipes are read.
 pub(super) struct Supervision {
     times: Times,
-    stop: Arc<StopRequest>,
-    deadline: Arc<Deadline>,
+    end: Arc<EndControl>,
     running: Running,
     process: Process,
     guard: Option<Guard>,
@@ -112,8 +111,7 @@ impl Supervision {
         let watch = process.input.is_open().then(|| InputWatch::new(after, running.since()));
         Self {
             times: Times::of(job),
-            stop: Arc::clone(&job.stop),
-            deadline: Arc::clone(&job.deadline),
+            end: Arc::clone(&job.end),
             last_output: running.since(),
             running,
             process,
@@ -177,9 +175,9 @@ impl Supervision {
         tokio::select! {
             biased;
             () = self.process.leader.exited(), if !self.exited => Wakeup::Exited,
-            why = self.stop.requested(), if may_be_ended => Wakeup::Stop(why),
-            () = self.deadline.moved(), if is_alive => Wakeup::Moved,
-            () = self.stop.kills_sooner(), if is_ending => Wakeup::KillSooner,
+            why = self.end.stop.requested(), if may_be_ended => Wakeup::Stop(why),
+            () = self.end.deadline.moved(), if is_alive => Wakeup::Moved,
+            () = self.end.stop.kills_sooner(), if is_ending => Wakeup::KillSooner,
             sight = async { match ending { Some(termination) => termination.scanned().await, None => pending().await } },
                 if is_ending => Wakeup::Scanned(sight),
             () = ready(()), if is_due => Wakeup::Tick,
@@ -233,7 +231,7 @@ impl Supervision {
                 self.take(stream, read, now);
             }
             Wakeup::KillSooner => {
-                if let (SupervisionPhase::Ending(termination), Some(at)) = (&mut self.phase, self.stop.kill_at()) {
+                if let (SupervisionPhase::Ending(termination), Some(at)) = (&mut self.phase, self.end.stop.kill_at()) {
                     termination.kill_sooner(at);
                 }
             }
@@ -348,7 +346,7 @@ impl Supervision {
 
     /// Returns the deadline that has passed, if one has.
     fn overdue(&self, now: Instant) -> Option<Stop> {
-        if self.deadline.at().is_some_and(|at| now >= at) {
+        if self.end.deadline.at().is_some_and(|at| now >= at) {
             return Some(Stop::Timeout);
         }
         self.idle_deadline().is_some_and(|deadline| now >= deadline).then_some(Stop::IdleTimeout)
@@ -364,7 +362,7 @@ impl Supervision {
     fn exited(&mut self, now: Instant) {
         self.exited = true;
         self.process.outputs.command_exited();
-        self.deadline.close();
+        self.end.deadline.close();
         self.report_exit();
         match &mut self.phase {
             SupervisionPhase::Alive => self.phase = SupervisionPhase::Draining { since: now, ended: None },
@@ -375,10 +373,10 @@ impl Supervision {
 
     fn end(&mut self, cause: Cause, now: Instant) {
         self.silent = now - self.last_output;
-        self.deadline.close();
+        self.end.deadline.close();
         let plan = self.times.stop_plan;
         self.phase =
-            SupervisionPhase::Ending(Termination::begin(&self.process.leader, cause, plan, self.stop.kill_at()));
+            SupervisionPhase::Ending(Termination::begin(&self.process.leader, cause, plan, self.end.stop.kill_at()));
     }
 
     fn tree_is_gone(&mut self, now: Instant) {
@@ -427,7 +425,7 @@ impl Supervision {
         let phase = match &self.phase {
             SupervisionPhase::Alive => {
                 let watch = self.watch.as_ref().and_then(InputWatch::deadline);
-                self.deadline.at().into_iter().chain(self.idle_deadline()).chain(watch).min()
+                self.end.deadline.at().into_iter().chain(self.idle_deadline()).chain(watch).min()
             }
             SupervisionPhase::Ending(termination) => Some(termination.deadline()),
             SupervisionPhase::Draining { since, .. } => Some(self.drain_deadline(*since)),
