@@ -221,9 +221,11 @@ impl Record {
     }
 
     pub(crate) fn status(&self) -> ExecutionStatus {
+        // Looked at first: it is released once there is a result.
+        let has_started = self.leader().is_some();
         match self.result() {
             Some(result) => result.status,
-            None if self.leader().is_some() => ExecutionStatus::Running,
+            None if has_started => ExecutionStatus::Running,
             None => ExecutionStatus::Pending,
         }
     }
@@ -275,8 +277,9 @@ impl Record {
         *self.captures.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(captures));
     }
 
-    /// Releases what only an execution without a result needs.
+    /// Releases what only an execution without a result needs. A weak pointer alone keeps the memory of its leader.
     pub(crate) fn release(&self) {
+        *self.leader.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.captures.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -377,5 +380,37 @@ impl RetainedStore<Record> {
     pub(crate) fn list(&self, filter: &ExecutionFilter, allowance: &mut Allowance) -> Vec<ExecutionSummary> {
         let found = self.newest_first().filter(|record| record.matches(filter));
         found.take(filter.limit.unwrap_or(usize::MAX)).map(|record| record.summary(allowance)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Command;
+
+    #[test]
+    fn a_record_that_has_ended_keeps_nothing_of_the_run() {
+        let end = EndControl::new();
+        let request = ExecutionRequest::new(Command::exec("true"));
+        let (secrets, controls) = (Arc::default(), Controls::default());
+        let record = Record::new(&request, "true", None, Utc::now(), secrets, controls, Arc::clone(&end));
+        record.request_stop(Stop::Cancelled, None);
+        assert_eq!(end.stop.reason(), Some(Stop::Cancelled));
+        record.release();
+        assert_eq!(Arc::strong_count(&end), 1);
+        record.request_stop(Stop::Shutdown, None);
+        assert_eq!(record.move_deadline(Duration::from_secs(1), Duration::from_secs(2)), None);
+        assert!(!record.has_process() && record.captures().is_none());
+    }
+
+    #[test]
+    fn a_deadline_moves_until_the_execution_is_to_end() {
+        let request = ExecutionRequest::new(Command::exec("true"));
+        let (secrets, controls) = (Arc::default(), Controls::default());
+        let record = Record::new(&request, "true", None, Utc::now(), secrets, controls, EndControl::new());
+        let times = (Duration::from_secs(1), Duration::from_secs(2));
+        assert!(record.move_deadline(times.0, times.1).is_some());
+        record.request_stop(Stop::Cancelled, None);
+        assert_eq!(record.move_deadline(times.0, times.1), None);
     }
 }
