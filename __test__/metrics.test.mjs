@@ -1,5 +1,6 @@
 // Totals for people and for Prometheus. That the text is well-formed is shown by a parser of others in tests/engine/metrics.rs.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { newEngine } from './helpers/engine.mjs';
@@ -74,4 +75,15 @@ test('the page has what the totals have', async (t) => {
   assert.equal(get('execution_duration_seconds_count'), stats.durationMs.count);
   assert.equal(get('execution_duration_seconds_bucket{le="+Inf"}'), 2);
   assert.ok(Math.abs(get('execution_duration_seconds_sum') * 1_000 - stats.durationMs.mean * stats.durationMs.count) < 0.001);
+});
+
+test('the documented metrics are those of the page', (t) => {
+  const help = newEngine(t)
+    .metricsText()
+    .matchAll(/^# HELP (\w+) (.*)$/gm);
+  const documented = readFileSync(new URL('../docs/operations.md', import.meta.url), 'utf8').matchAll(
+    /^\| `(escher_\w+)` .* \| (.*) \|$/gm,
+  );
+  const pairs = (matches) => Array.from(matches, ([, name, meaning]) => [name, meaning]);
+  assert.deepEqual(pairs(documented), pairs(help));
 });

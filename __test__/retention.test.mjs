@@ -10,24 +10,24 @@ import { shell, until } from './helpers/programs.mjs';
 /** An execution that is over at once: its signal had fired before. */
 const aborted = (engine, label) =>
   engine.run({ command: { type: 'exec', program: 'true' }, metadata: { label } }, { signal: AbortSignal.abort() });
-const looks = (engine) => Number(/^escher_retention_looks_total (\d+)$/m.exec(engine.metricsText())[1]);
+const scans = (engine) => Number(/^escher_retention_scans_total (\d+)$/m.exec(engine.metricsText())[1]);
 
 test('records that are too old are removed on time, without other wake-ups', async (t) => {
   const engine = newEngine(t, { executionRetentionSecs: 1, cleanupIntervalSecs: 1 });
   const startedAt = performance.now();
   for (let count = 0; count < 5; count += 1) await aborted(engine);
-  assert.ok(looks(engine) === 0 || performance.now() - startedAt > 1_000);
+  assert.ok(scans(engine) === 0 || performance.now() - startedAt > 1_000);
   await until(() => engine.listExecutions().length === 0, 'all have left', 10_000);
   assert.ok(performance.now() - startedAt >= 1_000, 'not before their time');
-  const done = looks(engine);
-  assert.ok(done >= 1 && done <= 3, `${done} looks`);
+  const done = scans(engine);
+  assert.ok(done >= 1 && done <= 3, `${done} scans`);
   await elapse(2_500);
-  assert.equal(looks(engine), done, 'nothing is there that could be too old');
+  assert.equal(scans(engine), done, 'nothing is there that could be too old');
   await aborted(engine);
   await until(() => engine.listExecutions().length === 0, 'a later one leaves too', 10_000);
 });
 
-test('looks are at least an interval apart', async (t) => {
+test('scans are at least an interval apart', async (t) => {
   const engine = newEngine(t, { executionRetentionSecs: 0, cleanupIntervalSecs: 1 });
   const startedAt = performance.now();
   while (performance.now() - startedAt < 2_200) {
@@ -35,7 +35,7 @@ test('looks are at least an interval apart', async (t) => {
     await elapse(20);
   }
   const most = 2 + Math.floor((performance.now() - startedAt) / 1_000);
-  assert.ok(looks(engine) <= most, `${looks(engine)} looks, at most ${most}`);
+  assert.ok(scans(engine) <= most, `${scans(engine)} scans, at most ${most}`);
 });
 
 test('without auto cleanup only cleanup() forgets', async (t) => {
@@ -44,7 +44,7 @@ test('without auto cleanup only cleanup() forgets', async (t) => {
   assert.equal(engine.listExecutions().length, 5);
   assert.equal(engine.cleanup(), 5);
   assert.equal(engine.listExecutions().length, 0);
-  assert.equal(looks(engine), 0);
+  assert.equal(scans(engine), 0);
 });
 
 test('one that runs is never forgotten', async (t) => {

@@ -26,7 +26,7 @@ pub(crate) struct Metrics {
     truncated: AtomicU64,
     log_lost_bytes: AtomicU64,
     overflow_lost_bytes: AtomicU64,
-    looks: AtomicU64,
+    retention_scans: AtomicU64,
     spawn_latency: DurationHistogram,
     queue_time: DurationHistogram,
     duration: DurationHistogram,
@@ -48,8 +48,8 @@ impl Metrics {
     }
 
     /// Counts a search for records that are too old.
-    pub(crate) fn count_retention_look(&self) {
-        self.looks.fetch_add(1, Relaxed);
+    pub(crate) fn count_retention_scan(&self) {
+        self.retention_scans.fetch_add(1, Relaxed);
     }
 
     /// Counts an end and what the execution wrote.

@@ -74,7 +74,7 @@ async fn remove_when_due(engine: Weak<EngineCore>, mut due: Instant) {
     loop {
         clock::sleep_until(due).await;
         let Some(shared) = engine.upgrade() else { return };
-        shared.metrics.count_retention_look();
+        shared.metrics.count_retention_scan();
         let looked = Instant::now();
         let working = Arc::clone(&shared);
         // Freeing large records takes long, so a thread for blocking calls does it.

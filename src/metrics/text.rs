@@ -76,7 +76,7 @@ pub(crate) fn text(metrics: &Metrics, gauges: Gauges) -> String {
             "Bytes that overflow files should have got and did not.",
             &metrics.overflow_lost_bytes,
         ),
-        ("escher_retention_looks_total", "Looks for records that are too old.", &metrics.looks),
+        ("escher_retention_scans_total", "Searches for records that are too old.", &metrics.retention_scans),
     ];
     for (name, help, counter) in counters {
         page.family(name, "counter", help, &[("", load(counter))]);
