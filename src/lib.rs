@@ -1,5 +1,5 @@
-//! Runs system commands: streams their lines, ends them on time with their whole process tree, bounds what their output
-//! may cost, and reports exactly what happened.
+//! Runs system commands: streams their lines, ends them on time with their whole process tree, bounds the memory and disk space
+//! that their output takes, and returns a result with the exact outcome.
 //!
 //! ```
 //! use std::time::Duration;
@@ -31,13 +31,13 @@
 //! | To | see |
 //! | --- | --- |
 //! | run commands, wait for them, cancel them | [`ExecutionEngine`] |
-//! | say what to run | [`Command`], [`ExecutionRequest`] |
-//! | say how this host runs it | [`ExecutionOptions`], [`Retry`], [`Stdin`] |
+//! | describe what to run | [`Command`], [`ExecutionRequest`] |
+//! | set how this host runs it | [`ExecutionOptions`], [`Retry`], [`Stdin`] |
 //! | run several in an order | [`ExecutionPlan`], [`ExecutionStrategy`], [`PlanOptions`] |
 //! | set limits, logs, secrets, retention | [`ExecutionConfig`] |
 //! | follow what happens | [`EventStream`], [`EventHandler`], [`ExecutionEvent`] |
 //! | read the result | [`ExecutionResult`], [`ExecutionStatus`], [`Reason`] |
-//! | handle what went wrong | [`ExecutionError`], [`ErrorCode`] |
+//! | handle errors | [`ExecutionError`], [`ErrorCode`] |
 //! | report how executions end | [`FeedbackSink`], [`ExecutionFeedback`] |
 //! | look at the engine | [`ExecutionFilter`], [`ExecutionStats`], [`ConcurrencyMetrics`] |
 //!
@@ -66,14 +66,15 @@
 //!
 //! # What holds everywhere
 //!
-//! - **Tokio.** Commands run on threads of the engine, so your runtime may be of any kind and as busy as it likes. Await the futures in a
-//!   Tokio runtime with timers: `shutdown` with a grace period and `read_logs` use them.
-//! - **Cancel safety.** A future that only waits can be dropped, and nothing changes. The exceptions are documented there: the futures of
-//!   [`ExecutionEngine::run`] and [`ExecutionEngine::run_plan`], and [`EventStream`], cancel what they belong to.
+//! - **Executors.** Commands, timers and files are handled by threads of the engine, so a busy runtime delays no command and no timeout.
+//!   The futures may be awaited on any executor.
+//! - **Cancel safety.** A future that only waits can be dropped, and nothing changes. The exceptions say so in their documentation:
+//!   dropping the future of [`ExecutionEngine::run`] or [`ExecutionEngine::run_plan`], or an [`EventStream`], cancels the execution or
+//!   plan.
 //! - **Units** are in the names: `_ms`, `_secs`, `_bytes`.
-//! - **What may grow.** Results, events and most lists are `#[non_exhaustive]`. Requests, plans, options and the configuration can be
+//! - **New fields.** Results, events and most lists are `#[non_exhaustive]`. Requests, plans, options and the configuration can be
 //!   written as literals: end those of options and the configuration with `..Default::default()`, since fields may be added.
-//! - **Nothing prints output.** No `Debug` text and no error has what a command wrote.
+//! - **Nothing prints output.** No `Debug` text and no message of an error contains output of a command.
 //!
 //! It runs on Linux, macOS and Windows.
 

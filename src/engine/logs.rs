@@ -27,7 +27,7 @@ impl ExecutionEngine {
     }
 
     /// Returns the log of an execution as text; while the execution runs, the part that exists so far. Bytes that are
-    /// not UTF-8 are U+FFFD. Cancel safe. It needs the timers of a Tokio runtime.
+    /// not UTF-8 are U+FFFD. Cancel safe.
     ///
     /// # Errors
     /// `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, another file has taken its place, or it cannot be read within 60 s.
