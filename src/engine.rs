@@ -65,7 +65,7 @@ const LONGEST_FEEDBACK_FLUSH: Duration = Duration::from_secs(5);
 
 /// Runs commands: bounded in number, streamed line by line, ended on time with their whole tree.
 ///
-/// A clone is a handle to the same engine. When the last handle is dropped, what still runs is ended.
+/// A clone is a handle to the same engine. When the last handle is dropped, the commands that still run are ended.
 ///
 /// ```
 /// # #[tokio::main] async fn main() -> execution_engine::Result<()> {
@@ -132,8 +132,8 @@ impl ExecutionEngine {
     /// Returns an engine without listeners.
     ///
     /// # Errors
-    /// `INVALID_CONFIG` with the field. `SPAWN_FAILED` with the errno when the machine has no room for the engine's threads: once it
-    /// has, an engine can be constructed.
+    /// `INVALID_CONFIG` with the field. `SPAWN_FAILED` with the errno when the machine has no resources for the engine's threads; a later
+    /// call can succeed.
     pub fn new(config: ExecutionConfig) -> Result<Self> {
         config.validate()?;
         command::check_defaults(&config).map_err(ExecutionError::InvalidConfig)?;
@@ -231,12 +231,12 @@ impl ExecutionEngine {
         Ok(record)
     }
 
-    /// Waits for the end of an execution; any number of callers may, before or after it. Cancel safe: dropping the future ends the wait,
-    /// and the execution continues.
+    /// Waits for the end of an execution; any number of callers may wait, before or after the end. Cancel safe: dropping the future ends
+    /// the wait, and the execution continues.
     ///
     /// # Errors
-    /// `NOT_FOUND`; `SPAWN_FAILED`, `OUTPUT_SIZE_EXCEEDED`, `LOG_FAILED` or `INTERNAL` when the engine could not do its
-    /// part. A command that fails, times out or is cancelled is a result, not an error.
+    /// `NOT_FOUND`; `SPAWN_FAILED`, `OUTPUT_SIZE_EXCEEDED`, `LOG_FAILED` or `INTERNAL` when the engine could not run the command as
+    /// requested. A command that fails, times out or is cancelled is a result, not an error.
     pub async fn wait_for_completion(&self, id: Uuid) -> Result<Arc<ExecutionResult>> {
         let record = self.record(id)?;
         record.settled().await;
@@ -244,8 +244,8 @@ impl ExecutionEngine {
         ExecutionError::of_result(&result).map_or(Ok(result), Err)
     }
 
-    /// Calls [`ExecutionEngine::execute`] and [`ExecutionEngine::wait_for_completion`]. Dropping the future cancels the
-    /// execution; what [`ExecutionEngine::execute`] has accepted continues.
+    /// Calls [`ExecutionEngine::execute`] and [`ExecutionEngine::wait_for_completion`]. Unlike with
+    /// [`ExecutionEngine::execute`], dropping the future cancels the execution.
     ///
     /// # Errors
     /// As both.
@@ -266,7 +266,8 @@ impl ExecutionEngine {
     }
 
     /// Runs a command and blocks this thread until it has ended: for programs without a runtime. No handler gets its events. It does not
-    /// wait for a slot, since what has the slots may need this thread. Timeouts hold. Do not call it in a task of a runtime.
+    /// wait for a slot, since the executions that hold the slots may need this thread. Timeouts apply. Do not call it in a task of a
+    /// runtime.
     ///
     /// # Errors
     /// As [`ExecutionEngine::run`]; `CONCURRENCY_LIMIT_REACHED` when no slot is free; `INVALID_REQUEST` (`options.stdin`) for a stream.
@@ -299,8 +300,8 @@ impl ExecutionEngine {
         Ok(runtime::wait_here(async { record.settled().await }))
     }
 
-    /// Ends an execution and resolves when its tree is gone, at most `kill_grace_ms` and about 8 s later. An ended one stays as it is.
-    /// Cancel safe: dropping the future ends the wait alone.
+    /// Ends an execution and resolves when its tree is gone, at most `kill_grace_ms` and about 8 s later. An ended execution does not
+    /// change. Cancel safe: dropping the future ends only the wait.
     ///
     /// # Errors
     /// `NOT_FOUND`.
@@ -320,11 +321,11 @@ impl ExecutionEngine {
         Ok(())
     }
 
-    /// Sends a signal to the command itself, and ends nothing by that. `name` is a signal's, such as `SIGUSR1`. Returns whether
-    /// there was a process to send it to: an execution that waits, or has ended, has none.
+    /// Sends a signal to the command itself, without ending the execution. `name` is the name of a signal, such as `SIGUSR1`. Returns
+    /// whether there was a process to signal: an execution that waits, or whose command has exited, has none.
     ///
     /// # Errors
-    /// `NOT_FOUND`; `INVALID_REQUEST` (`signal`) for a name that is none here; `INTERNAL` when the system refuses.
+    /// `NOT_FOUND`; `INVALID_REQUEST` (`signal`) for a name that is no signal on this system; `INTERNAL` when the system refuses.
     pub fn signal(&self, id: Uuid, name: &str) -> Result<bool> {
         let record = self.record(id)?;
         let signal = command::signal("signal", name).map_err(ExecutionError::InvalidRequest)?;
@@ -334,12 +335,12 @@ impl ExecutionEngine {
         })
     }
 
-    /// Moves the deadline of an execution to `timeout` from now: later or sooner than it was, but not beyond `max_timeout_ms` from
-    /// the attempt to spawn. Returns the new deadline. It holds for the attempt that runs, or, while the execution waits for a slot or
-    /// between two attempts, for the next one. The idle timeout stays as it is.
+    /// Moves the deadline of an execution to `timeout` from now: later or earlier than before, but not beyond `max_timeout_ms` from
+    /// the attempt to spawn. Returns the new deadline. It applies to the running attempt, or, while the execution waits for a slot or
+    /// between two attempts, to the next one. The idle timeout does not change.
     ///
     /// # Errors
-    /// `NOT_FOUND`; `INVALID_REQUEST` (`ms`) for less than 1 ms and more than 365 days, and (`id`) when the command has exited or is
+    /// `NOT_FOUND`; `INVALID_REQUEST` (`ms`) for less than 1 ms or more than 365 days, and (`id`) when the command has exited or is
     /// being ended.
     #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
     pub async fn extend_timeout(&self, id: Uuid, timeout: Duration) -> Result<DateTime<Utc>> {
@@ -356,8 +357,8 @@ impl ExecutionEngine {
         Ok(Utc::now() + at.saturating_duration_since(Instant::now()))
     }
 
-    /// Ends everything that has not ended, plans too, and returns how many executions that were. Cancel safe: dropping the future ends
-    /// the wait alone.
+    /// Ends all executions and plans that have not ended, and returns the number of those executions. Cancel safe: dropping the future
+    /// ends only the wait.
     pub async fn cancel_all(&self) -> usize {
         self.cancel_all_with(None).await
     }
@@ -386,11 +387,11 @@ impl ExecutionEngine {
         Ok(())
     }
 
-    /// Takes no more work, gives what runs `grace` to finish by itself, ends the rest, and resolves when all is over. Feedback sinks
-    /// get 5 s more, at the most, to be flushed.
+    /// Shuts the engine down: refuses further work, waits up to `grace` for running executions to finish, ends the others, and resolves
+    /// when all have ended. Feedback sinks get up to 5 s more to flush.
     ///
-    /// Not cancel safe: when the future is dropped before `grace` has passed, the engine takes no more work, and what runs continues.
-    /// A `grace` other than zero needs the timers of a Tokio runtime.
+    /// Not cancel safe: when the future is dropped before `grace` has passed, the engine refuses further work, and running executions
+    /// continue.
     pub async fn shutdown(&self, grace: Duration) {
         self.close();
         let live = self.shared().registry.unsettled();
