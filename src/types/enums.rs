@@ -86,9 +86,9 @@ words! {
         IdleTimeout = "idle_timeout",
         /// `queue_timeout_ms` passed before a slot was free.
         QueueTimeout = "queue_timeout",
-        /// `cancel` was called.
+        /// The execution or its plan was cancelled, or a stream or the future of `run` was dropped.
         Cancelled = "cancelled",
-        /// The caller's abort signal fired.
+        /// The caller's abort signal fired, or the standard input failed before its end.
         Aborted = "aborted",
         /// The output reached its limit and the strategy was to fail.
         OutputLimit = "output_limit",

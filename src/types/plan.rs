@@ -131,7 +131,7 @@ words! {
         Completed = "completed",
         /// The command ended in another way, or the engine could not run it as requested.
         Failed = "failed",
-        /// Ended on request.
+        /// The execution was ended on request.
         Cancelled = "cancelled",
         /// The execution was ended because a timeout was reached.
         Timeout = "timeout",
@@ -238,7 +238,7 @@ pub struct PlanStats {
     pub completed: usize,
     /// The number of steps with the status `failed`.
     pub failed: usize,
-    /// Ended on request.
+    /// The number of steps with the status `cancelled`.
     pub cancelled: usize,
     /// The number of steps with the status `timeout`.
     pub timeout: usize,

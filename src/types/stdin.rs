@@ -59,8 +59,8 @@ impl std::fmt::Debug for Stdin {
     }
 }
 
-/// The child's end of a [`StdinStream::channel`]. It can be read once: of several executions with a clone of it, the first one to start
-/// reads it, and the others read end of file at once.
+/// The child's end of a [`StdinStream::channel`]. It can be read once: if several executions have a clone of it, the first one to start
+/// reads the data, and the others read end of file at once.
 #[derive(Debug, Clone)]
 pub struct StdinStream(Arc<Mutex<Option<StdinReader>>>);
 
