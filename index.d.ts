@@ -315,9 +315,9 @@ export interface ExecutionOptions {
   /** The priority in the queue, a whole number: executions with a higher one start first. Default: 0. */
   priority?: number | null | undefined;
   /**
-   * The names of the groups of the execution, 64 at most, of 1 to 256 bytes each. At most `groupLimits[name]` executions of a group run at
-   * once, or 1 if the group is not listed; the others wait, without a slot. The names replace those of the engine; `[]` means no group.
-   * Default: the engine's `groups`.
+   * The names of the groups of the execution, 64 at most, of 1 to 256 bytes each. The setting `groupLimits` has the most executions of a
+   * group that run at once; the others wait, without a slot. The names replace those of the engine; `[]` means no group. Default: the
+   * engine's `groups`.
    */
   groups?: readonly string[] | null | undefined;
   /**
@@ -1340,8 +1340,8 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    */
   execute(request: ExecutionRequest, options?: ExecutionOptions | null): Promise<string>;
   /**
-   * Accepts many requests and runs their commands in the background. One call of the addon takes all of them, so that it blocks the event
-   * loop for a fraction of the time of separate calls of `execute`. Each request is accepted or refused separately, in their order.
+   * Accepts many requests and runs their commands in the background. All requests are passed to the addon by one call, which blocks the
+   * event loop for a fraction of the time of separate calls of `execute`. Each request is accepted or refused separately, in their order.
    *
    * @param requests The requests, an array. Together they have 1 000 000 values and 64 Mi characters at most.
    * @param options The options of each execution. `stdin` and `input` are text or bytes, which each execution gets: a stream has only one
@@ -1387,9 +1387,9 @@ export class ExecutionEngine<Output extends string | Buffer = string>
   stream(request: ExecutionRequest, options?: ExecutionOptions | null): ExecutionStream<Output>;
   /**
    * Ends an execution and resolves when its process tree is gone. An ended execution does not change. `graceMs` is the time from now until
-   * SIGKILL, in ms: it takes effect if it ends before the current grace period, however often `cancel` is called.
+   * SIGKILL, in ms. It can shorten the current grace period, and never lengthens it. Default: the execution's `killGraceMs`.
    *
-   * @throws {@link ExecutionError} `NOT_FOUND`.
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (field `graceMs`) for an invalid `graceMs`.
    */
   cancel(id: string, options?: { graceMs?: number | null | undefined } | null): Promise<void>;
   /**
@@ -1398,8 +1398,8 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * command has started, the write waits. Do not change the bytes before the promise has resolved.
    *
    * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (field `id`) when the input is not open, was ended, or is no longer read,
-   * because the command has closed it or has exited. That is no error of the execution. `INVALID_REQUEST` (field `data`) for data of
-   * another type.
+   * because the command has closed it or has exited. Such a refusal is no error of the execution. `INVALID_REQUEST` (field `data`) for data
+   * of another type.
    */
   write(id: string, data: InputChunk): Promise<void>;
   /**
