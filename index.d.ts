@@ -1442,7 +1442,8 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * Sends a signal to the command itself, without ending the execution. Resolves with whether there was a process to signal: an execution
    * that waits, or whose command has exited, has none.
    *
-   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (field `signal`) for a name that is no signal on this system.
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (field `signal`) for a name that is no signal on this system; `INTERNAL`
+   * when the system refuses the signal.
    */
   signal(id: string, name: NodeJS.Signals): Promise<boolean>;
   /**
