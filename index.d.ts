@@ -425,8 +425,8 @@ export interface ExecutionConfig {
   /** The most commands that run at once. Default: 100. */
   maxConcurrentExecutions?: number | null | undefined;
   /**
-   * The action on a request when `maxConcurrentExecutions` commands run: let it wait, or refuse it with `CONCURRENCY_LIMIT_REACHED`.
-   * Default: `queue`.
+   * The action on a request when `maxConcurrentExecutions` commands run, or when one of its groups has no free place: let it wait, or
+   * refuse it with `CONCURRENCY_LIMIT_REACHED`. Default: `queue`.
    */
   concurrencyPolicy?: 'queue' | 'reject' | null | undefined;
   /** The most executions that may wait; a further one is refused with `QUEUE_FULL`. Default: 10 000. */

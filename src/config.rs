@@ -131,8 +131,8 @@ settings! {
     encoding: Encoding = Encoding::Utf8, Kind::Choice(Encoding::WORDS);
     /// The most commands that run at once.
     max_concurrent_executions: usize = 100, Kind::Whole { least: 1, most: 100_000 };
-    /// The action on a request when `max_concurrent_executions` commands run: let it wait (higher priority first, then first come, first
-    /// served), or refuse it with `CONCURRENCY_LIMIT_REACHED`.
+    /// The action on a request when `max_concurrent_executions` commands run, or when one of its groups has no free place: let it wait
+    /// (higher priority first, then first come, first served), or refuse it with `CONCURRENCY_LIMIT_REACHED`.
     concurrency_policy: ConcurrencyPolicy = ConcurrencyPolicy::Queue, Kind::Choice(ConcurrencyPolicy::WORDS);
     /// The most executions that may wait. A further one is refused with `QUEUE_FULL`.
     max_queued_executions: usize = 10_000, Kind::Whole { least: 0, most: 10_000_000 };
