@@ -59,6 +59,7 @@ mod terminals;
 mod working_dir;
 
 // The engine around it.
+mod any_executor;
 mod at_the_limit;
 mod blocked_host;
 mod config;
