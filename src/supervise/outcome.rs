@@ -35,7 +35,7 @@ pub(crate) struct Finished {
 /// The way in which an execution ended.
 #[derive(Debug)]
 pub(super) enum Ending {
-    /// The engine could not do its part.
+    /// The engine failed at something that it has to do for the command.
     Broken(ErrorInfo),
     /// The engine ended it; the exit, if it ran.
     Stopped(Stop, Option<Exit>),
