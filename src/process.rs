@@ -235,6 +235,13 @@ enum Source {
 }
 
 impl Source {
+    /// Takes notice that the child's pipe has all bytes so far. It may have read them and exited before there are more.
+    fn written(&mut self) {
+        if let Self::Open(reader) = self {
+            reader.accepted();
+        }
+    }
+
     /// Waits for the next bytes; those before were written. Cancel-safe.
     async fn next(&mut self) -> Chunk {
         match self {
@@ -397,6 +404,9 @@ impl Unwritten {
                 Ok(count) => {
                     self.written += count;
                     self.given += count as u64;
+                    if self.written == self.bytes.len() {
+                        self.more.written();
+                    }
                     if let Some(ends_line) = &mut self.ends_line
                         && let Some(last) = self.bytes[..self.written].last()
                     {

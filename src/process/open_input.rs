@@ -137,12 +137,18 @@ pub(super) struct OpenReader {
 }
 
 impl OpenReader {
-    /// Reports the bytes that were taken before as accepted, and waits for the next ones; `None` is the end. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
+    /// Reports the bytes that were taken last as accepted: the pipe has all of them.
+    pub(super) fn accepted(&mut self) {
         if let Some(accepted) = self.current.take() {
             // The caller may not wait for it any more.
             let _ = accepted.send(());
         }
+    }
+
+    /// Waits for the next bytes; `None` is the end. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
+        // Those of an empty write.
+        self.accepted();
         loop {
             {
                 let mut state = self.input.lock();
@@ -188,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_write_is_accepted_when_the_next_is_asked_for() {
+    async fn a_write_is_accepted_when_the_pipe_has_it() {
         let input = Arc::new(OpenInput::default());
         let one = tokio::spawn(input.write(b"one".to_vec()).unwrap().accepted());
         let two = input.write(b"two".to_vec()).unwrap();
@@ -196,11 +202,14 @@ mod tests {
         assert_eq!(reader.next().await.as_deref(), Some(&b"one"[..]));
         tokio::task::yield_now().await;
         assert!(!one.is_finished(), "the pipe may not have accepted it");
-        assert_eq!(reader.next().await.as_deref(), Some(&b"two"[..]));
+        reader.accepted();
         assert_eq!(one.await.unwrap(), Ok(()));
+        assert_eq!(reader.next().await.as_deref(), Some(&b"two"[..]));
+        reader.accepted();
         input.end();
         assert_eq!(reader.next().await, None);
-        assert_eq!(two.accepted().await, Ok(()));
+        drop(reader);
+        assert_eq!(two.accepted().await, Ok(()), "the command has exited since");
         assert_eq!(input.write(Vec::new()).unwrap_err(), WriteRefused::Ended);
     }
 

@@ -25,6 +25,20 @@ async fn a_conversation_has_one_answer_for_each_write() {
 }
 
 #[tokio::test]
+async fn a_write_is_accepted_although_the_command_reads_it_and_exits() {
+    let engine = Listened::new();
+    for _ in 0..repeats() {
+        let id = engine.execute_with(shell("read -r line"), open()).await.unwrap();
+        soon("the empty write", engine.write(id, "")).await.unwrap();
+        soon("the write", engine.write(id, "one\n")).await.unwrap();
+        engine.end_input(id).unwrap();
+        let result = soon("the end", engine.wait_for_completion(id)).await.unwrap();
+        assert_eq!(result.exit_code, Some(0));
+    }
+    engine.finish().await;
+}
+
+#[tokio::test]
 async fn concurrent_writes_keep_the_order_in_which_they_began() {
     let engine = Listened::new();
     let id = engine.execute_with(exec::<&str>("cat", &[]), open()).await.unwrap();
