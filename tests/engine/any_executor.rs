@@ -9,6 +9,8 @@ use execution_engine::Stream;
 
 use crate::common::*;
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -48,7 +50,7 @@ fn commands_and_their_output_need_no_tokio() {
             lines.extend(event.line().map(str::to_owned));
         }
         assert_eq!(lines, ["streamed"]);
-        engine.shutdown(LONG_GRACE).await;
+        engine.shutdown(MINUTE).await;
     });
 }
 
@@ -59,7 +61,7 @@ fn times_need_no_tokio() {
         let timed = ExecutionRequest { timeout_ms: Some(50), ..shell("sleep 60") };
         assert_ended(&engine.run(timed).await.unwrap(), ExecutionStatus::Timeout, Reason::Timeout);
         let id = engine.execute(shell("sleep 60")).await.unwrap();
-        let extended = engine.extend_timeout(id, LONG_GRACE).await;
+        let extended = engine.extend_timeout(id, MINUTE).await;
         assert!(extended.is_ok(), "{extended:?}");
         // The grace period ends by a timer, since the command does not.
         engine.shutdown(Duration::from_millis(50)).await;
