@@ -81,7 +81,7 @@ export async function sizeOfRecord(contender) {
   const { first, more, options } = {
     // These records have the shape of all records without output, and cost no process.
     'never started': { first: 50_000, more: 100_000, options: { signal: AbortSignal.abort() } },
-    'has run': { first: 10_000, more: 5000 },
+    'has run': { first: 10_000, more: 20_000 },
   }[contender];
   const engine = await engineWith(0);
   const add = (count) => repeat(count, 8, () => engine.run({ command: { type: 'exec', program: 'true' } }, options));
