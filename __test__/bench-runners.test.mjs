@@ -1,4 +1,4 @@
-// The contenders of the benchmark do the same work: their children have the same standard input.
+// The contenders of the benchmark do the same work: their children have the same standard input. And sizes are those of what is published.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -7,6 +7,7 @@ import { test } from 'node:test';
 
 import { placeOf } from '../benches/harness/runtimes.mjs';
 import { contenders } from '../benches/workloads/short-commands.mjs';
+import { sizeOf } from '../benches/workloads/package.mjs';
 import { open } from '../benches/workloads/runners.mjs';
 import { folder } from './helpers/programs.mjs';
 
@@ -30,4 +31,11 @@ test('no child of a contender that can do without has a pipe for standard input'
     await assert.doesNotReject(one(), name);
     await close?.();
   }
+});
+
+const noNpm = spawnSync('npm', ['--version']).status !== 0 && 'npm is not installed';
+
+test('the size of a package is that of the files that npm publishes', { skip: noNpm }, () => {
+  const [addon, whole] = ['engine (addon)', 'engine'].map((contender) => sizeOf(contender).value);
+  assert.ok(addon > 1 && whole > addon + 0.1 && whole < addon + 3, `${addon} and ${whole} MB`);
 });

@@ -70,13 +70,18 @@ function install(folder, contender) {
 /** Returns the MB on the disk: of the addon, of the whole package as it is published, or of a package with all that it needs. */
 export function sizeOf(contender) {
   if (contender === 'engine (addon)') return { value: megabytes(addon()), columns: { packages: 0 } };
-  if (contender === 'engine') {
-    const { files } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
-    return { value: megabytes(addon(), ...files.map((file) => path.join(root, file))), columns: { packages: 0 } };
-  }
+  if (contender === 'engine') return { value: megabytes(addon(), ...publishedFiles()), columns: { packages: 0 } };
   const folders = new Set();
   collect(folderOf(contender), root, folders);
   return { value: megabytes(...folders), columns: { packages: folders.size - 1 } };
+}
+
+/** Returns the files of the main package, as npm selects them. An addon is in a package of its own. */
+function publishedFiles() {
+  const { status, stdout, stderr } = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`npm pack ended with ${status}: ${stderr}`);
+  const [{ files }] = JSON.parse(stdout);
+  return files.filter((file) => !file.path.endsWith('.node')).map((file) => path.join(root, file.path));
 }
 
 /** Returns the file that Node.js really loads. */
