@@ -35,14 +35,14 @@ function isMusl() {
 /** @returns {{ header?: { glibcVersionRuntime?: string }, sharedObjects?: string[] }} */
 function report() {
   try {
-    const { report } = /** @type {any} */ (process);
-    const before = report.excludeNetwork;
+    const reporter = /** @type {any} */ (process).report;
+    const before = reporter.excludeNetwork;
     // Without this setting, the names of all connected hosts would be looked up.
-    report.excludeNetwork = true;
+    reporter.excludeNetwork = true;
     try {
-      return report.getReport();
+      return reporter.getReport();
     } finally {
-      report.excludeNetwork = before;
+      reporter.excludeNetwork = before;
     }
   } catch {
     return {};
