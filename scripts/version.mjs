@@ -39,10 +39,8 @@ export function versionProblems(read, tag) {
   const { version } = JSON.parse(read('package.json'));
   const found = Object.entries(PLACES).flatMap(([file, places]) => {
     const text = read(file);
-    const other = places.map((place) => place.exec(text)?.[0]).find((one) => one !== version);
-    return places.every((place) => place.exec(text)?.[0] === version)
-      ? []
-      : [`${file} has version ${other}, and package.json has ${version}`];
+    const other = places.map((place) => place.exec(text)?.[0] ?? 'none').find((one) => one !== version);
+    return other === undefined ? [] : [`${file} has version ${other}, and package.json has ${version}`];
   });
   if (tag === undefined) return found;
   if (tag !== `v${version}`) found.push(`the tag is ${tag}, and the version is ${version}: the tag must be v${version}`);
