@@ -44,8 +44,8 @@ for (const [name, words] of [
 }
 
 /** A command that needs its child while it shuts down; both write the signals that they get to `$LOG`. */
-const SUPERVISOR = `exec 2>/dev/null; sh -c 'trap "echo child >> $LOG; exit" TERM; echo ready; while :; do sleep 0.02; done' &
-  trap 'echo command >> $LOG; sleep 0.3; echo done >> $LOG; exit' TERM; while :; do sleep 0.02; done`;
+const SUPERVISOR = `exec 2>/dev/null; trap 'echo command >> $LOG; sleep 0.3; echo done >> $LOG; exit' TERM
+  sh -c 'trap "echo child >> $LOG; exit" TERM; echo ready; while :; do sleep 0.02; done' & while :; do sleep 0.02; done`;
 for (const [way, then] of [
   ['a cancel', 'await engine.cancel(id); process.exit();'],
   ['the guardian', "process.kill(process.pid, 'SIGKILL');"],

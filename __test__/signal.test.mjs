@@ -51,7 +51,7 @@ test('SIGSTOP stops the command, SIGCONT lets it go on', linux, async (t) => {
 test('the children of the command do not get it', { skip }, async (t) => {
   const { engine, events } = recordedEngine(t);
   const id = await engine.execute(
-    shell(`sh -c 'trap "echo child" USR1; echo ready; while :; do sleep 0.02; done' & trap 'echo command; exit 4' USR1; wait`),
+    shell(`trap 'echo command; exit 4' USR1; sh -c 'trap "echo child" USR1; echo ready; while :; do sleep 0.02; done' & wait`),
     { leftovers: 'kill' },
   );
   await events.line('ready');

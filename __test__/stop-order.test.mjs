@@ -16,8 +16,8 @@ while :; do [ -e "$DIR/ask" ] && mv "$DIR/ask" "$DIR/answer"; sleep 0.02; done
 `;
 /** A command that asks its helper on the stop signal, and ends when that has answered. */
 const ASKS_AT_THE_END = `
-sh "$DIR/helper.sh" &
 trap ': > "$DIR/ask"; while [ ! -e "$DIR/answer" ]; do sleep 0.02; done; echo answered; : > "$DIR/done"; exit 3' TERM
+sh "$DIR/helper.sh" &
 while :; do sleep 0.02; done
 `;
 /** Ignores the stop signal, which its helper does not. */

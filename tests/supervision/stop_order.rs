@@ -15,8 +15,8 @@ while :; do [ -e ask ] && mv ask answer; sleep 0.02; done
 ";
 /// A command that asks its helper on SIGTERM, and exits when that has answered.
 const ASKS_AT_THE_END: &str = "
-sh helper.sh &
 trap ': > ask; while [ ! -e answer ]; do sleep 0.02; done; : > done; exit 3' TERM
+sh helper.sh &
 while :; do sleep 0.02; done
 ";
 /// Ignores SIGTERM, which its helper does not.
