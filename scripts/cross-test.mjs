@@ -3,7 +3,8 @@
 //   npm run test:cross                          builds what it needs, runs all tests of each; it takes some hours
 //   npm run test:cross -- musl arm64            of the systems that are named: musl, arm64, windows
 //   npm run test:cross -- --only guardian       the files whose name has this word; may be given more than once
-//   npm run test:cross -- arm64 --counts     instead of tests, how often native code calls into JavaScript on arm64
+//   npm run test:cross -- --untimed             without the files that measure time or memory closely: under qemu those show nothing
+//   npm run test:cross -- arm64 --counts        instead of tests, how often native code calls into JavaScript on arm64
 //   npm run test:cross -- --built               with the addons that `npm run cross` has built, as they are
 //   npm run test:cross -- --record              writes what ran into docs/platforms.json, and docs/platforms.md anew
 //
@@ -17,6 +18,7 @@ import { parseArgs } from 'node:util';
 import { compare, isFine } from '../benches/guard/compare.mjs';
 import { BATCH_COUNTS, measureBatches } from '../benches/guard/counts.mjs';
 import { CROSS_TARGETS, addonOf, build } from './cross.mjs';
+import { jsTestFiles } from './js-tests.mjs';
 import { record } from './platforms-page.mjs';
 import { arm64System, muslSystem } from './roots.mjs';
 import { isPassed, runSuite } from './suite.mjs';
@@ -32,8 +34,15 @@ const { values, positionals } = parseArgs({
     record: { type: 'boolean', default: false },
     built: { type: 'boolean', default: false },
     counts: { type: 'boolean', default: false },
+    untimed: { type: 'boolean', default: false },
   },
 });
+
+/** The files that run, and what the outcome calls them. */
+const FILES = values.untimed && {
+  files: jsTestFiles(inRoot()).others.map((file) => path.basename(file)),
+  what: 'JavaScript tests that do not measure time or memory closely',
+};
 
 const SYSTEMS = {
   musl: () => inRootOf('musl', 'linux-x64-musl', muslSystem),
@@ -78,7 +87,7 @@ function inRootOf(name, target, makeSystem, check) {
   if (!built.addon) return builds;
   const system = makeSystem(built.addon);
   if ('missing' in system) return [...builds, { target, check: 'JavaScript tests', result: 'skipped', missing: system.missing }];
-  const ran = check ? check(system) : runSuite(target, system.node, { timeoutMs: FILE_LIMIT_MS[name], only: values.only });
+  const ran = check ? check(system) : runSuite(target, system.node, { timeoutMs: FILE_LIMIT_MS[name], only: values.only, ...FILES });
   return [...builds, { target, system: system.description, ...ran }];
 }
 

@@ -32,11 +32,11 @@ const LOGS = inRoot('target', 'suite-logs');
  *
  * @param {string} name Of the runtime, for the log.
  * @param {(args: string[], options: { timeoutMs: number }) => import('node:child_process').SpawnSyncReturns<string>} node
- * @param {{ timeoutMs: number, only: string[], files?: string[], again?: boolean }} options `timeoutMs`: of one file. `only`: words of
- *   which a file's name must have one.
+ * @param {{ timeoutMs: number, only: string[], files?: string[], what?: string, again?: boolean }} options `timeoutMs`: of one file.
+ *   `only`: words of which a file's name must have one. `what`: the name of all `files` in the outcome.
  * @returns {Pick<Outcome, 'check' | 'passed' | 'failed' | 'skipped' | 'result'>}
  */
-export function runSuite(name, node, { timeoutMs, only, files = testFiles(), again = !process.env.CI }) {
+export function runSuite(name, node, { timeoutMs, only, files = testFiles(), what = 'JavaScript tests', again = !process.env.CI }) {
   mkdirSync(LOGS, { recursive: true });
   const wanted = files.filter((file) => only.length === 0 || only.some((word) => file.includes(word)));
   if (wanted.length === 0) throw new Error(`no test file has one of these words in its name: ${only.join(', ')}`);
@@ -47,7 +47,7 @@ export function runSuite(name, node, { timeoutMs, only, files = testFiles(), aga
   const repeated = again ? failed() : [];
   for (const file of repeated) ran.set(file, runFile(name, node, file, timeoutMs));
   const sum = (key) => [...ran.values()].reduce((total, { counts }) => total + counts[key], 0);
-  const check = only.length > 0 ? `JavaScript tests of: ${only.join(', ')}` : 'JavaScript tests';
+  const check = only.length > 0 ? `${what} of: ${only.join(', ')}` : what;
   return { check, passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped'), result: verdict(ran, repeated) };
 }
 
