@@ -14,6 +14,8 @@ const WAYS = {
   'a natural end': 'for (const one of [engine, ...engines]) one.unref(); clearInterval(stays); process.stdin.destroy()',
   'an unhandled rejection': 'Promise.reject(new Error("on purpose"))',
 };
+/** The exit waits no longer than this for the trees. */
+const LONGEST_EXIT_MS = 500;
 /** Returns a line that ignores the stop signal, which the kinds of trees do not do by themselves. */
 const stubborn = (line) => `trap '' TERM HUP INT; ${line}`;
 
@@ -56,9 +58,12 @@ describe('a host without a guardian', { concurrency: 2, ...linux }, () => {
         const lines = Object.values(KINDS).map((kind) => stubborn(kind(mark).replace(/^/, '(sleep 0.3; echo ready) & ')));
         const host = await hosted(t, lines, way, { controlGroups });
         await until(() => marked(mark).length >= 12, 'the trees have grown');
+        const before = performance.now();
         host.child.stdin.write('go\n');
         await host.exited;
-        assert.deepEqual(marked(mark), [], 'gone when the host is');
+        const took = performance.now() - before;
+        // After half a second the exit does not wait for those that it has killed.
+        if (took < LONGEST_EXIT_MS) assert.deepEqual(marked(mark), [], 'gone when the host is');
         await gone(mark);
       });
     }

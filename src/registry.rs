@@ -302,7 +302,7 @@ impl Record {
         self.leader().as_ref().and_then(Weak::upgrade).map(|leader| leader.id())
     }
 
-    /// Kills what can be killed without a look at the processes: for a host that is going away.
+    /// Kills what can be killed without another scan of the processes: for a host that is going away.
     pub(crate) fn kill_now(&self) {
         if self.result().is_none()
             && let Some(leader) = self.leader().as_ref().and_then(Weak::upgrade)

@@ -16,6 +16,9 @@ use super::{EngineCore, ExecutionEngine};
 const LONGEST_EXIT: Duration = Duration::from_millis(500);
 /// Trees are killed so long before that at the latest: their members are found by scans.
 const KILLING: Duration = Duration::from_millis(150);
+/// So long before the end of the exit, what scans have found is killed without waiting for another one: on a busy machine a scan may take
+/// longer than that.
+const KILLING_AT_ONCE: Duration = Duration::from_millis(50);
 
 /// Every engine that has not been dropped, or still has work. Held for moves of pointers.
 static ENGINES: Mutex<Vec<Weak<EngineCore>>> = Mutex::new(Vec::new());
@@ -80,7 +83,7 @@ fn stop_then_kill() {
     let engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let outlived = guardian::outlives_the_host();
     let unguarded = engines.iter().filter_map(Weak::upgrade).filter(|engine| !(engine.config.guardian && outlived));
-    let deadline = Instant::now() + LONGEST_EXIT;
+    let started = Instant::now();
     let mut live = Vec::new();
     for engine in unguarded {
         engine.close();
@@ -88,11 +91,13 @@ fn stop_then_kill() {
         let grace = Duration::from_millis(grace).min(LONGEST_EXIT.saturating_sub(KILLING));
         live.extend(engine.request_stop_of_all(Stop::Shutdown, Some(grace)));
     }
-    while Instant::now() < deadline && live.iter().any(|record| record.result().is_none()) {
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    for record in live {
-        record.kill_now();
+    for until in [started + LONGEST_EXIT.saturating_sub(KILLING_AT_ONCE), started + LONGEST_EXIT] {
+        while Instant::now() < until && live.iter().any(|record| record.result().is_none()) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        for record in &live {
+            record.kill_now();
+        }
     }
     // The guardian continues what the other engines have begun.
     platform::end_stop_signals();

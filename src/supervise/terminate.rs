@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::platform::clock::Instant;
 use crate::platform::{Act, Leader, ProcessInfo, ScanPriority, Sight, StopSent, StopTargets};
+use crate::runtime;
 use crate::state::Stop;
 use crate::types::{Killed, ProcessDiagnosis, StopOrder, StopSignal};
 
@@ -180,6 +181,9 @@ impl Termination {
             TerminationPhase::Stopping { kill_at, .. } if now >= kill_at => self.kill(leader_exited, now),
             TerminationPhase::Killing { give_up_at, .. } if now >= give_up_at => {
                 self.is_given_up = true;
+                // It may have thousands of members.
+                let leader = Arc::clone(&self.leader);
+                runtime::start_blocking(move || leader.kill_now());
                 return true;
             }
             _ => {}

@@ -1,6 +1,6 @@
 //! The first process of a tree: its exit is observed without reaping it, and no signal is sent after it was reaped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::future::poll_fn;
 use std::io;
 use std::sync::atomic::AtomicU64;
@@ -13,7 +13,7 @@ use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
 use tokio::sync::SetOnce;
 
 use super::pid::Pid;
-use super::procs::Proc;
+use super::procs::{Identity, Proc};
 use super::readiness::Watched;
 use super::signal::{self, Signal, kill, kill_group};
 use super::tree::{StopSender, StoppedUnseen, Tree};
@@ -165,12 +165,25 @@ impl Leader {
         self.tree.findings().mechanism.group_killed();
     }
 
-    /// Kills the process group and the control group: for a host that is going away.
+    /// Kills the process group, the control group and the members that scans have found, without another scan; scans that follow kill
+    /// what they find at once. For a host that is going away, and for a tree that is given up: without it, members that a scan has
+    /// stopped would stay, stopped.
     pub(crate) fn kill_now(&self) {
         if let Some(group) = &self.tree.group {
             let _ = group.kill();
         }
         self.kill_group();
+        let mut findings = self.tree.findings();
+        findings.is_hurried = true;
+        let found: HashSet<Identity> = findings.alive.union(&findings.frozen).copied().collect();
+        drop(findings);
+        for identity in found {
+            let Some(member) = procs::read(identity.0).filter(|proc| proc.identity() == identity) else { continue };
+            // A refusal has been reported by the scan that was refused.
+            if !member.is_dead() && self.signal_member(&member, Signal::KILL).is_ok() {
+                self.tree.findings().mechanism.killed(self.pid, &member);
+            }
+        }
     }
 
     /// Notes for the guardian that the leader, or its process group, has had the stop signal without a scan.

@@ -401,7 +401,7 @@ impl Findings {
     }
 
     /// Kills every member. A control group is killed in one step. Other members are stopped first, so that they start no processes: they
-    /// are killed by the first scan that finds no change, or when that takes too long.
+    /// are killed by the first scan that finds no change, or when that takes too long, or when no time is left for it.
     fn kill(&mut self, leader: &Leader, living: &[Proc], is_new: bool) {
         let tree = leader.tree();
         // The group is killed even if the scan has found no member: short-lived ones may escape every scan.
@@ -423,7 +423,7 @@ impl Findings {
         // A shell with job control whose child is stopped continues with its next command.
         sort_by_descent(&mut others, living);
         self.kill_scans += 1;
-        let may_wait = self.kill_scans < LONGEST_CHASE;
+        let may_wait = self.kill_scans < LONGEST_CHASE && !self.is_hurried;
         let mut refused = None;
         let mut fresh = false;
         for proc in &others {

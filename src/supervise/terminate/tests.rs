@@ -256,6 +256,7 @@ async fn a_tree_that_does_not_change_is_given_up() {
     assert!(take(&mut ending, false, change + GIVE_UP_AFTER));
     let (killed, ..) = ending.into_report();
     assert!(killed.mechanism.ends_with("unreaped: still there when given up"), "{}", killed.mechanism);
+    clock::timeout(Duration::from_secs(60), leader.exited()).await.expect("what is known of it is killed all the same");
 
     let mut ending = in_phase(&leader, StopOrder::Tree, kill_from(now));
     assert!(!take(&mut ending, true, now + GIVE_UP_ANYWAY_AFTER.saturating_sub(MOMENT)));

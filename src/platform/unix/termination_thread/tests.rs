@@ -4,6 +4,8 @@ use super::super::termination_queue::MOST_INTERRUPTIONS;
 use super::*;
 use crate::platform::Launch;
 
+const LIMIT: Duration = Duration::from_secs(20);
+
 type Sights = Vec<oneshot::Receiver<Sight>>;
 
 fn ask(give: &ThreadSender<Request>, leader: &Arc<Leader>, count: usize, priority: ScanPriority) -> Sights {
@@ -118,4 +120,63 @@ async fn a_deadline_needs_no_scan_where_the_kernel_lists_the_members() {
     let (sight, has_scanned) = stopped_at_a_deadline(&leader);
     assert!(sight.is_partial && !has_scanned);
     assert_eq!(sight.processes.len(), 1);
+}
+
+/// Starts a tree without a control group, whose second process has opened a session and a process group. Scans until that is seen.
+fn tree_with_session(terminator: &mut Terminator) -> (Arc<Leader>, Proc) {
+    let leader = Launch::sleeper_with(|launch| {
+        launch.args = vec!["-c".into(), "setsid sleep 600 & exec sleep 600".into()];
+    });
+    let pid = leader.tree().leader;
+    let since = Instant::now();
+    loop {
+        terminator.serve(&mut Requests::only(request(&leader, Act::Describe { then: None }).0));
+        let found: Vec<Pid> = leader.tree().findings().alive.iter().map(|(pid, _)| *pid).collect();
+        let other =
+            found.into_iter().filter_map(procs::read).find(|proc| proc.session == Some(proc.pid) && proc.pid != pid);
+        if let Some(other) = other {
+            return (leader, other);
+        }
+        assert!(since.elapsed() < LIMIT, "the second process has started");
+        std::thread::yield_now();
+    }
+}
+
+fn request(leader: &Arc<Leader>, act: Act) -> (Request, oneshot::Receiver<Sight>) {
+    let (answer, sight) = oneshot::channel();
+    let leader = Arc::clone(leader);
+    (Request { leader, act, leader_exited: false, priority: ScanPriority::Normal, answer }, sight)
+}
+
+fn is_killed(member: &Proc) -> bool {
+    let since = Instant::now();
+    let is_alive = || procs::read(member.pid).is_some_and(|now| now.start == member.start && !now.is_dead());
+    while is_alive() && since.elapsed() < LIMIT {
+        std::thread::yield_now();
+    }
+    !is_alive()
+}
+
+#[tokio::test]
+async fn what_a_scan_has_stopped_is_killed_without_another_scan() {
+    let mut terminator = Terminator::default();
+    let (leader, other) = tree_with_session(&mut terminator);
+    // As if the first scan had found both.
+    leader.tree().findings().grows = false;
+    terminator.serve(&mut Requests::only(request(&leader, Act::Kill).0));
+    assert!(leader.tree().findings().frozen.contains(&other.identity()), "the first scan stops the members");
+    assert!(leader.tree().findings().killed.is_empty());
+    leader.kill_now();
+    assert!(is_killed(&other));
+    assert!(leader.ended().1.contains("SIGKILL"), "{}", leader.ended().1);
+}
+
+#[tokio::test]
+async fn a_scan_kills_at_once_when_no_time_is_left() {
+    let mut terminator = Terminator::default();
+    let (leader, other) = tree_with_session(&mut terminator);
+    leader.tree().findings().is_hurried = true;
+    terminator.serve(&mut Requests::only(request(&leader, Act::Kill).0));
+    assert!(leader.tree().findings().killed.contains(&other.identity()));
+    assert!(is_killed(&other));
 }

@@ -42,8 +42,10 @@ fn tree_with_orphan() -> Option<(Arc<Leader>, Proc)> {
     let since = Instant::now();
     loop {
         let members = leader.tree().group.iter().flat_map(cgroup::ControlGroup::members);
-        if let Some(orphan) = members.filter_map(procs::read).find(|proc| is_orphan(proc) && has_exec_ended(proc)) {
-            return Some((leader, orphan));
+        let living: Vec<Proc> = members.filter_map(procs::read).filter(|proc| !proc.is_dead()).collect();
+        // Its parent may not have exited yet.
+        if let Some(orphan) = living.iter().find(|proc| living.len() == 2 && is_orphan(proc) && has_exec_ended(proc)) {
+            return Some((leader, *orphan));
         }
         assert!(since.elapsed() < LIMIT, "the orphan has started");
         std::thread::yield_now();
