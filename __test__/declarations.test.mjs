@@ -1,6 +1,6 @@
 // The declarations: strict programs compile with them, and each says what it is.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
@@ -10,7 +10,11 @@ import { root } from './helpers/snippets.mjs';
 
 const modules = path.join(root, 'node_modules');
 
+/** The compiler is a program of its own for each platform, and npm installs one. */
+const compiler = `@typescript/typescript-${process.platform}-${process.arch}`;
+
 test('strict programs compile, declarations included', (t) => {
+  if (!existsSync(path.join(modules, compiler))) return t.skip(`${compiler} is not installed`);
   const { own, theirs } = compile(path.join(folder(t), 'program'), path.join(modules, 'typescript'), modules);
   assert.deepEqual({ own, theirs }, { own: [], theirs: [] });
 });
