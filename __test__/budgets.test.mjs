@@ -6,7 +6,7 @@ import { ExecutionEngine } from '../index.js';
 import { newEngine } from './helpers/engine.mjs';
 import { host } from './helpers/hosts.mjs';
 import { failure, failureNow } from './helpers/outcomes.mjs';
-import { exec, file, folder, nothing } from './helpers/programs.mjs';
+import { exec, file, folder, nothing, until } from './helpers/programs.mjs';
 
 const serial = (...commands) => ({ description: 'd', strategy: { type: 'serial' }, commands });
 /** Metadata of so many bytes as JSON. */
@@ -102,8 +102,11 @@ test('a plan counts with its metadata and its description', async (t) => {
 test('a diagnosis is bounded: long command lines', async (t) => {
   const engine = newEngine(t, { killGraceMs: 200 });
   const long = 'x'.repeat(100_000);
-  const line = 'for i in 1 2 3 4 5; do sh -c "sleep 60; :" sh "$LONG" & done; wait';
-  const { diagnosis } = await engine.run({ command: { type: 'shell', command: line }, env: { LONG: long }, timeoutMs: 1_500 });
+  const line = 'for i in 1 2 3 4 5; do sh -c "echo up; sleep 60; :" sh "$LONG" & done; wait';
+  const id = await engine.execute({ command: { type: 'shell', command: line }, env: { LONG: long } });
+  await until(async () => (await engine.readOutput(id)) === 'up\n'.repeat(5), 'all of them run');
+  await engine.extendTimeout(id, 1);
+  const { diagnosis } = await engine.waitForCompletion(id);
   assert.ok(diagnosis.processes.length > 5);
   for (const { command } of diagnosis.processes) assert.ok(command.length <= 1_024, `${command.length}`);
   assert.ok(

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 
 import { recordedEngine } from './helpers/engine.mjs';
 import { withoutMeans } from './helpers/members.mjs';
-import { allowed } from './helpers/pace.mjs';
+import { allowed, withEnoughTime } from './helpers/pace.mjs';
 import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 import { folder, forever, shell, stubborn, untilFile } from './helpers/programs.mjs';
 
@@ -71,16 +71,26 @@ test('cancelAll has one too', async (t) => {
 
 test('of a tree that ends because its time is up', async (t) => {
   const { engine, events } = recordedEngine(t, { killGraceMs: LONG });
-  for (const more of [{ timeoutMs: 1_000 }, {}]) {
-    const id = await engine.execute({ ...asked, ...more }, more.timeoutMs ? {} : { idleTimeoutMs: 1_000 });
+  const ways = {
+    timeout: async () => {
+      const id = await engine.execute(asked);
+      await events.line('ready', id);
+      await engine.extendTimeout(id, 1);
+      return id;
+    },
+    idle_timeout: () =>
+      withEnoughTime(1_000, async (idleTimeoutMs) => {
+        const id = await engine.execute(asked, { idleTimeoutMs });
+        await Promise.race([events.line('asked', id), engine.waitForCompletion(id)]);
+        return events.lines(id).includes('ready') && id;
+      }),
+  };
+  for (const [wanted, start] of Object.entries(ways)) {
+    const id = await start();
     await events.line('asked', id);
     assertShort(await timed(() => engine.cancel(id, { graceMs: 100 })), 99);
     const { signal, reason, status } = engine.getResult(id);
-    assert.deepEqual(
-      [signal, status, reason],
-      ['SIGKILL', 'timeout', more.timeoutMs ? 'timeout' : 'idle_timeout'],
-      'the first reason counts',
-    );
+    assert.deepEqual([signal, status, reason], ['SIGKILL', 'timeout', wanted], 'the first reason counts');
   }
 });
 

@@ -38,7 +38,12 @@ const ENDS = {
     await engine.cancel(id, { graceMs: 0 });
     return engine.getResult(id);
   },
-  timeout: (engine, request) => engine.run({ ...request, timeoutMs: 5_000 }),
+  timeout: async (engine, request, started) => {
+    const id = await engine.execute(request);
+    await started;
+    await engine.extendTimeout(id, 1);
+    return engine.waitForCompletion(id);
+  },
   shutdown: async (engine, request, started) => {
     const id = await engine.execute(request);
     await started;

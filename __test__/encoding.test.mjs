@@ -5,7 +5,7 @@ import { test } from 'node:test';
 
 import { checkEvents, newEngine, recordedEngine, wholeLines } from './helpers/engine.mjs';
 import { failure } from './helpers/outcomes.mjs';
-import { exec, file, folder, forever, hexWrites, shell } from './helpers/programs.mjs';
+import { exec, file, folder, forever, hexWrites, shell, until } from './helpers/programs.mjs';
 
 const buffer = { encoding: 'buffer' };
 
@@ -110,7 +110,10 @@ test('what never ran, and what was ended, has Buffers too', async (t) => {
   const { engine } = recordedEngine(t);
   const { result } = await failure(() => engine.run(exec('/no/such/program'), buffer), 'SPAWN_FAILED');
   assert.deepEqual([result.stdout, result.stderr], [Buffer.alloc(0), Buffer.alloc(0)]);
-  assert.deepEqual((await engine.run({ ...forever, timeoutMs: 300 }, buffer)).stdout, Buffer.from('ready\n'));
+  const id = await engine.execute(forever, buffer);
+  await until(async () => (await engine.readOutput(id)).length > 0, 'it has written');
+  await engine.extendTimeout(id, 1);
+  assert.deepEqual((await engine.waitForCompletion(id)).stdout, Buffer.from('ready\n'));
   assert.deepEqual((await engine.run(forever, { ...buffer, signal: AbortSignal.abort() })).stdout, Buffer.alloc(0));
 });
 

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { toSvg, toTrace } from '../index.js';
 import { newEngine, recordedEngine } from './helpers/engine.mjs';
 import { refusal } from './helpers/outcomes.mjs';
+import { withEnoughTime } from './helpers/pace.mjs';
 import { graph, parallel, serial, statuses } from './helpers/plans.mjs';
 import { file, folder, forever, nothing, shell, until, untilFile } from './helpers/programs.mjs';
 import { notText } from './helpers/values.mjs';
@@ -60,11 +61,14 @@ for (const [name, end, status] of [
     const slow = shell('trap "sleep 0.2; : > ended; exit 1" TERM; echo ready; while :; do sleep 0.01; done', { workingDir: dir });
     const cleanUp = shell('test -e ended && echo clean', { workingDir: dir });
     const options = { ...after({ 2: 'always', 3: 'failure', 4: 'success' }), signal: abort.signal };
-    if (status === 'timeout') options.deadlineMs = 500;
-    const id = await engine.executePlan(graph({ 1: [0], 2: [1], 3: [0], 4: [2] }, [slow, nothing, cleanUp, nothing, nothing]), options);
-    if (status !== 'timeout') await events.line('ready');
-    await end(engine, id, abort);
-    const result = await engine.waitForPlan(id);
+    const plan = graph({ 1: [0], 2: [1], 3: [0], 4: [2] }, [slow, nothing, cleanUp, nothing, nothing]);
+    const result = await withEnoughTime(500, async (deadlineMs) => {
+      const id = await engine.executePlan(plan, status === 'timeout' ? { ...options, deadlineMs } : options);
+      if (status !== 'timeout') await events.line('ready');
+      await end(engine, id, abort);
+      const ended = await engine.waitForPlan(id);
+      return ended.results[0]?.stdout.startsWith('ready') && ended;
+    });
     assert.equal(result.status, status);
     assert.deepEqual(statuses(result), [status, 'skipped', 'completed', 'skipped', 'skipped']);
     assert.equal(result.results[1].stdout, 'clean\n');

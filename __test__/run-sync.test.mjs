@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 
 import { newEngine } from './helpers/engine.mjs';
 import { failureNow } from './helpers/outcomes.mjs';
+import { withEnoughTime } from './helpers/pace.mjs';
 import { exec, forever, nothing, shell, stubborn } from './helpers/programs.mjs';
 
 test('it returns the result, and the event loop does not turn meanwhile', async (t) => {
@@ -37,7 +38,10 @@ test('with input, options, variables and bytes', async (t) => {
 
 test('timeouts hold, and the tree is ended', async (t) => {
   const engine = newEngine(t, { killGraceMs: 100 });
-  const total = engine.runSync({ ...stubborn, timeoutMs: 500 });
+  const total = await withEnoughTime(500, (timeoutMs) => {
+    const result = engine.runSync({ ...stubborn, timeoutMs });
+    return result.stdout === 'ready\n' && result;
+  });
   assert.deepEqual([total.status, total.reason, total.signal], ['timeout', 'timeout', 'SIGKILL']);
   assert.equal(engine.runSync(forever, { idleTimeoutMs: 200 }).reason, 'idle_timeout');
 });

@@ -42,7 +42,12 @@ for (const [place, [line, mechanism]] of Object.entries(PLACES)) {
 }
 
 for (const [cause, run] of Object.entries({
-  timeout: (engine, request) => engine.run({ ...request, timeoutMs: 5_000 }),
+  timeout: async (engine, request, started) => {
+    const id = await engine.execute(request);
+    await started;
+    await engine.extendTimeout(id, 1);
+    return engine.waitForCompletion(id);
+  },
   'an abort signal': (engine, request, started) => {
     const controller = new AbortController();
     void started.then(() => controller.abort());

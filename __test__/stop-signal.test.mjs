@@ -52,10 +52,13 @@ test('timeouts, silence, aborts, caps and shutdowns send it', { skip }, async (t
     oversizedOutputStrategy: 'failExecution',
     maxOutputSizeBytes: 100,
   });
+  const controller = new AbortController();
+  const aborted = await engine.execute(forever, { signal: controller.signal });
+  void events.line('ready', aborted).then(() => controller.abort());
   const runs = [
     engine.run({ ...forever, timeoutMs: 500 }),
     engine.run(forever, { idleTimeoutMs: 500 }),
-    engine.run(forever, { signal: AbortSignal.timeout(500) }),
+    engine.waitForCompletion(aborted),
     engine.run(shell('echo ready; seq 100; exec sleep 300')).catch((error) => error.result),
   ];
   const ended = await Promise.all(runs);

@@ -15,5 +15,17 @@ function lookMs() {
   return performance.now() - startedAt;
 }
 
+/**
+ * Calls `attempt` with a time in ms, twice as long each time, until it gives something: for a time in which a command has to come so far,
+ * however slow the machine is.
+ */
+export async function withEnoughTime(firstMs, attempt) {
+  for (let ms = firstMs; ms <= 64 * firstMs; ms *= 2) {
+    const outcome = await attempt(ms);
+    if (outcome) return outcome;
+  }
+  throw new Error(`${64 * firstMs} ms were not enough`);
+}
+
 /** A bound for an idle machine, and five looks more. */
 export const allowed = (ms) => SLOWNESS * (ms + 5 * lookMs());
