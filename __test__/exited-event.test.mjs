@@ -1,10 +1,11 @@
 // `exited` says that the command itself has exited, before its output is drained and before the end of the execution.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import path from 'node:path';
 import { test } from 'node:test';
 
 import { newEngine, recordedEngine } from './helpers/engine.mjs';
-import { exec, forever, nothing, shell } from './helpers/programs.mjs';
+import { exec, file, folder, forever, nothing, shell } from './helpers/programs.mjs';
 
 /** Returns an engine whose every event is recorded, with a listener for `exited`. */
 function listeningEngine(t) {
@@ -31,10 +32,12 @@ test('its exit code or signal, once for each command, before the terminal event'
 });
 
 test('it comes before a pipe that a background process holds is drained', async (t) => {
-  const engine = newEngine(t, { drainTimeoutMs: 2_000 });
+  const engine = newEngine(t, { drainTimeoutMs: 60_000 });
+  const dir = folder(t);
   const at = {};
   for (const type of ['exited', 'stdout', 'completed']) engine.on(type, () => (at[type] ??= performance.now()));
-  await engine.run(shell('(sleep 0.5; echo late) & exit 0'));
+  engine.on('exited', () => file(dir, 'go'));
+  await engine.run(shell('(while [ ! -e "$GO" ]; do sleep 0.01; done; echo late) & exit 0', { env: { GO: path.join(dir, 'go') } }));
   assert.ok(at.exited < at.stdout && at.stdout <= at.completed, JSON.stringify(at));
 });
 

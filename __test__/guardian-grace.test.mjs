@@ -47,18 +47,22 @@ describe('after the host is gone', { concurrency: 2, ...linux }, () => {
       config: { killGraceMs: graceMs },
     });
     await host.next();
+    const killedAt = performance.now();
     host.kill('SIGKILL');
     await host.exited;
-    const ms = await gone(mark, graceMs);
+    await gone(mark, graceMs);
+    const ms = performance.now() - killedAt;
     t.diagnostic(`killed ${ms.toFixed()} ms after the host`);
-    assert.ok(ms > graceMs - 200, `killed after ${ms} ms`);
+    assert.ok(ms >= graceMs, `killed after ${ms} ms`);
   });
 
   test('what a command of a pipeline writes while it cleans up reaches the next one, and its other output does not block it', async (t) => {
     const [mark, dir] = [newMark(), folder(t)];
     // This is more than a pipe holds, to both. The second command begins to read when a guardian would have taken much of it.
-    const writes = `trap 'head -c 300000 /dev/zero >&3; head -c 300000 /dev/zero; exit' TERM; echo ready >&3; while :; do sleep 0.02; : ${mark}; done`;
-    const line = `exec 3>&1; (${writes}) | (trap '' TERM; sleep 0.5; cat > "${dir}/taken"; mv "${dir}/taken" "${dir}/copy") 3>&-`;
+    const reads = path.join(dir, 'reads');
+    const cleansUp = "trap 'head -c 300000 /dev/zero >&3; head -c 300000 /dev/zero; exit' TERM";
+    const writes = `${cleansUp}; while [ ! -e "${reads}" ]; do sleep 0.02; done; echo ready >&3; while :; do sleep 0.02; : ${mark}; done`;
+    const line = `exec 3>&1; (${writes}) | (trap '' TERM; : > "${reads}"; sleep 0.5; cat > "${dir}/taken"; mv "${dir}/taken" "${dir}/copy") 3>&-`;
     const host = await guarded(t, runs(line), { config: { killGraceMs: 30_000 } });
     await host.next();
     host.kill('SIGKILL');
@@ -71,12 +75,12 @@ describe('after the host is gone', { concurrency: 2, ...linux }, () => {
   test('a stop signal is sent once', async (t) => {
     const [mark, log] = [newMark(), path.join(folder(t), 'log')];
     const host = await guarded(t, runs(`trap 'echo TERM >> "${log}"' TERM; echo ready; while :; do sleep 0.02; : ${mark}; done`), {
-      config: { killGraceMs: 600 },
+      config: { killGraceMs: 3_000 },
     });
     await host.next();
     host.kill('SIGKILL');
-    await until(() => existsSync(log), 'the signal came', 2_000);
-    await gone(mark, 600);
+    await until(() => existsSync(log), 'the signal came', 3_000);
+    await gone(mark, 3_000);
     const { readFileSync } = await import('node:fs');
     assert.equal(readFileSync(log, 'utf8'), 'TERM\n');
   });

@@ -1,6 +1,8 @@
 // The options of one execution for its output have precedence over the configuration.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 
 import { newEngine, recordedEngine } from './helpers/engine.mjs';
@@ -76,10 +78,15 @@ test('mergeOutput and leftovers have a default in the configuration', async (t) 
 });
 
 test('the drain of one execution', async (t) => {
-  const engine = newEngine(t, { drainTimeoutMs: 2_000 });
-  // The command writes 0.7 s after the exit: a drain of 50 ms is over by then, and one of 2 s is not.
-  const late = shell('(sleep 0.7; echo late) & echo first');
-  const [short, long] = await Promise.all([engine.run(late, { drainTimeoutMs: 50 }), engine.run(late)]);
+  const engine = newEngine(t, { drainTimeoutMs: 60_000 });
+  const go = path.join(folder(t), 'go');
+  const late = shell('(while [ ! -e "$GO" ]; do sleep 0.01; done; echo late) & echo first', { env: { GO: go } });
+  const short = await engine.run(late, { drainTimeoutMs: 50 });
+  const exited = once(engine, 'exited');
+  const running = engine.run(late);
+  await exited;
+  writeFileSync(go, '');
+  const long = await running;
   assert.deepEqual([short.stdout, short.leaked, long.stdout, long.leaked], ['first\n', true, 'first\nlate\n', false]);
 });
 
