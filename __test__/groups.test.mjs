@@ -83,20 +83,26 @@ test('within a group: by priority, then by arrival; an execution in several grou
 });
 
 test('a wait for a group ends by a cancel, an abort, queueTimeoutMs or a shutdown, and never spawns', async (t) => {
-  const { engine, events } = await heldGroup(t, { queueTimeoutMs: 300 });
+  const { engine, events } = await heldGroup(t);
   const waiting = (options) => engine.execute(nothing, { groups: ['g'], ...options });
   const aborting = new AbortController();
-  const [cancelled, aborted, late] = [await waiting(), await waiting({ signal: aborting.signal }), await waiting()];
+  const [cancelled, aborted] = [await waiting(), await waiting({ signal: aborting.signal })];
   await engine.cancel(cancelled);
   aborting.abort();
   const reasons = [];
-  for (const id of [cancelled, aborted, late]) {
-    const { reason, pid } = await engine.waitForCompletion(id);
+  const { engine: impatient } = await heldGroup(t, { queueTimeoutMs: 300 });
+  const late = await impatient.execute(nothing, { groups: ['g'] });
+  for (const [of, id] of [
+    [engine, cancelled],
+    [engine, aborted],
+    [impatient, late],
+  ]) {
+    const { reason, pid } = await of.waitForCompletion(id);
     reasons.push(reason);
     assert.equal(pid, null);
+    assert.equal(of.getConcurrencyMetrics().currentlyPending, 0);
   }
   assert.deepEqual(reasons, ['cancelled', 'aborted', 'queue_timeout']);
-  assert.equal(engine.getConcurrencyMetrics().currentlyPending, 0);
   const last = await waiting();
   await engine.shutdown();
   assert.equal(engine.getResult(last).reason, 'shutdown');
@@ -124,13 +130,15 @@ test('a pause before another attempt holds no place', async (t) => {
   assert.equal((await engine.run(nothing, { groups: ['g'] })).status, 'completed');
   await engine.cancel(failing);
   // The next attempt waits for its place, and finds the file that another one has made there meanwhile.
-  const marker = path.join(folder(t), 'go');
+  const dir = folder(t);
+  const [marker, go] = ['marker', 'go'].map((name) => path.join(dir, name));
   const env = { FILE: marker };
   const retry = { attempts: 1000, backoffMs: 1 };
   const retried = await engine.execute(shell('[ -e "$FILE" ] || exit 1', { env }), { groups: ['g'], retry });
-  const holder = await engine.execute(shell('echo ready; sleep 0.3; : > "$FILE"', { env }), { groups: ['g'], priority: 1 });
+  const holder = await engine.execute(untilFile(go, `: > ${marker}`), { groups: ['g'], priority: 1 });
   await events.line('ready', holder);
   const attempts = await until(() => engine.getStats().waitingForGroups === 1 && events.of(retried).length, 'it waits');
+  file(dir, 'go');
   await engine.waitForCompletion(holder);
   const { status, attempt } = await engine.waitForCompletion(retried);
   assert.deepEqual([status, attempt], ['completed', events.of(retried).filter(({ type }) => type === 'retry').length + 1]);

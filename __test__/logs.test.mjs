@@ -36,7 +36,10 @@ test('a umask that takes everything away takes nothing from the engine', async (
 
 test('the bytes of both streams stand in the order in which they were read', async (t) => {
   const engine = newEngine(t, { logDir: folder(t) });
-  const { id } = await engine.run(shell('for i in 1 2 3; do echo out $i; sleep 0.05; echo err $i >&2; sleep 0.05; done'));
+  // Each byte is in the log before the next one is written.
+  const logged = 'logged() { until grep -qx "$1" "$LOGS"/*; do sleep 0.01; done; }';
+  const writes = 'for i in 1 2 3; do echo out $i; logged "out $i"; echo err $i >&2; logged "err $i"; done';
+  const { id } = await engine.run(shell(`${logged}; ${writes}`, { env: { LOGS: engine.config.logDir } }));
   assert.equal(await engine.readLogs(id), 'out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\n');
 });
 
