@@ -21,7 +21,7 @@ test('times are percentiles of what ran', async (t) => {
   const { spawnLatencyMs, queueTimeMs, durationMs } = engine.getStats();
   assert.deepEqual([spawnLatencyMs, queueTimeMs, durationMs], [none, none, none]);
 
-  const results = await Promise.all([...Array(9).fill(exec('true')), exec('sleep', '0.3')].map((request) => engine.run(request)));
+  const results = await Promise.all([exec('sleep', '0.3'), ...Array(9).fill(exec('true'))].map((request) => engine.run(request)));
   await engine.run(exec('true'), { signal: AbortSignal.abort() });
   const stats = engine.getStats();
   const longest = (field) => Math.max(...results.map((result) => result[field]));
@@ -36,7 +36,7 @@ test('times are percentiles of what ran', async (t) => {
   }
   assert.ok(stats.durationMs.max >= 300 && stats.durationMs.p50 < stats.durationMs.max);
   assert.equal(stats.spawnLatencyMs.count, 10);
-  assert.ok(stats.spawnLatencyMs.p50 > 0 && stats.spawnLatencyMs.max < stats.queueTimeMs.max);
+  assert.ok(stats.spawnLatencyMs.p50 > 0 && stats.spawnLatencyMs.p50 < stats.queueTimeMs.p50);
 });
 
 test('losses are counted', async (t) => {

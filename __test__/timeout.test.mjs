@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { recordedEngine } from './helpers/engine.mjs';
-import { allowed } from './helpers/pace.mjs';
+import { allowed, withEnoughTime } from './helpers/pace.mjs';
 import { file, folder, forever, isAlive, nothing, shell, stubborn, untilFile } from './helpers/programs.mjs';
 
 /** Runs a command that says `ready` with a timeout that lets it come so far, however slow the machine is. */
@@ -32,9 +32,9 @@ test('timeoutMs ends the whole tree', async (t) => {
 
 test('defaultTimeoutMs ends a request that names none', async (t) => {
   const { engine } = recordedEngine(t, { defaultTimeoutMs: 100 });
-  const { reason, durationMs } = await engine.run(forever);
+  const { reason, queuedMs, durationMs } = await engine.run(forever);
   assert.equal(reason, 'timeout');
-  assertBetween(durationMs, 100, allowed(100 + 1_000));
+  assertBetween(queuedMs + durationMs, 100, allowed(100 + 1_000));
   assert.equal((await engine.run(shell('sleep 0.2', { timeoutMs: 10_000 }))).status, 'completed');
 });
 
@@ -43,12 +43,12 @@ test('the clock starts at spawn, not while waiting', async (t) => {
   const dir = folder(t);
   const first = await engine.execute(untilFile(path.join(dir, 'go')));
   await events.line('ready', first);
-  const second = engine.run({ ...nothing, timeoutMs: 800 });
-  await sleep(900);
+  const second = engine.run({ ...nothing, timeoutMs: 3_000 });
+  await sleep(3_100);
   file(dir, 'go');
   const { status, queuedMs } = await second;
   assert.equal(status, 'completed');
-  assert.ok(queuedMs >= 850);
+  assert.ok(queuedMs >= 3_000);
 });
 
 test('a command that exits with 0 at its SIGTERM timed out all the same', async (t) => {
@@ -59,25 +59,30 @@ test('a command that exits with 0 at its SIGTERM timed out all the same', async 
 
 test('a command that ignores SIGTERM is killed at its grace', async (t) => {
   const { engine } = recordedEngine(t, { killGraceMs: 100 });
-  const { signal, durationMs, timeoutMs } = await timedOut(engine, stubborn);
+  const { signal, queuedMs, durationMs, timeoutMs } = await timedOut(engine, stubborn);
   assert.equal(signal, 'SIGKILL');
-  assertBetween(durationMs, timeoutMs + 100, allowed(timeoutMs + 100 + 1_000));
+  assertBetween(queuedMs + durationMs, timeoutMs + 100, allowed(timeoutMs + 100 + 1_000));
 });
 
 test('a stopped command ends too', async (t) => {
   const { engine } = recordedEngine(t, { killGraceMs: 100 });
-  const { durationMs, timeoutMs } = await timedOut(engine, shell('echo ready; kill -STOP $$; echo unreachable'));
-  assertBetween(durationMs, timeoutMs, allowed(timeoutMs + 100 + 1_000));
+  const { queuedMs, durationMs, timeoutMs } = await timedOut(engine, shell('echo ready; kill -STOP $$; echo unreachable'));
+  assertBetween(queuedMs + durationMs, timeoutMs, allowed(timeoutMs + 100 + 1_000));
 });
 
 test('silence ends an execution with an idle time; output keeps it going', async (t) => {
   const { engine } = recordedEngine(t);
-  const silent = await engine.run(shell('echo once; exec sleep 300'), { idleTimeoutMs: 600 });
-  assert.deepEqual([silent.status, silent.reason, silent.stdout], ['timeout', 'idle_timeout', 'once\n']);
-  assertBetween(silent.durationMs, 600, allowed(600 + 1_000));
-  const busy = await engine.run(shell('for i in 1 2 3 4 5 6; do sleep 0.2; echo $i; echo $i >&2; done'), { idleTimeoutMs: 1_000 });
-  assert.equal(busy.status, 'completed');
-  assert.ok(busy.durationMs > 1_000);
+  const { silent, idleMs } = await withEnoughTime(600, async (idleTimeoutMs) => {
+    const result = await engine.run(shell('echo once; exec sleep 300'), { idleTimeoutMs });
+    assert.deepEqual([result.status, result.reason], ['timeout', 'idle_timeout']);
+    return result.stdout === 'once\n' && { silent: result, idleMs: idleTimeoutMs };
+  });
+  assertBetween(silent.queuedMs + silent.durationMs, idleMs, allowed(idleMs + 1_000 + silent.durationMs - silent.diagnosis.silentMs));
+  await withEnoughTime(1_000, async (idleTimeoutMs) => {
+    const line = `for i in 1 2 3 4 5 6; do sleep ${idleTimeoutMs / 5_000}; echo $i; echo $i >&2; done`;
+    const busy = await engine.run(shell(line), { idleTimeoutMs });
+    return busy.status === 'completed' && busy.durationMs > idleTimeoutMs;
+  });
 });
 
 test('the idle time of the engine is that of an execution without its own', async (t) => {
