@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { guarded, guardianOf, isAlive, statOf } from './helpers/guardians.mjs';
 import { file, folder, until } from './helpers/programs.mjs';
 
-/** Ends its main thread. Another thread notes the first SIGTERM in a file, says so on a pipe without a reader, and ends if it may. */
+/** Ends its main thread. Another thread waits for that, notes the first SIGTERM in a file, says so on a pipe without a reader, and ends if it may. */
 const C = `
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -30,7 +30,12 @@ static void say(const char *word) {
 }
 static void *work(void *unused) {
   (void)unused;
-  usleep(300000);
+  for (char stat[512] = ""; !strstr(stat, ") Z"); usleep(10000)) {
+    int fd = open("/proc/self/stat", O_RDONLY);
+    ssize_t length = read(fd, stat, sizeof stat - 1);
+    stat[length > 0 ? length : 0] = 0;
+    close(fd);
+  }
   say("up");
   for (int round = 0; round < 6000; round++) {
     usleep(10000);
