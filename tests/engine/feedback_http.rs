@@ -209,7 +209,7 @@ async fn a_batch_is_repeated_after_503_429_and_no_answer() {
     let (listener, address) = listener();
     let seen = serve(listener, &[503, 429, 0]);
     let mut options = options(address);
-    options.timeout = Duration::from_millis(300);
+    options.timeout = Duration::from_secs(2);
     let sink = Arc::new(HttpFeedback::new(options).unwrap());
     let engine = engine_with(&sink);
     let ids = run_some(&engine, 1).await;

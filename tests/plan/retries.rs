@@ -118,7 +118,7 @@ async fn an_attempt_that_runs_out_of_time_is_ended_before_the_next_one_begins() 
     let (engine, dir) = (Listened::new(), scratch());
     let notes = dir.path().join("notes");
     let line = format!("echo $$ >> '{0}'; [ $(wc -l < '{0}') -gt 1 ] || exec sleep 1000", notes.display());
-    let request = ExecutionRequest { timeout_ms: Some(400), ..shell(line) };
+    let request = ExecutionRequest { timeout_ms: Some(3_000), ..shell(line) };
     let result = soon("the end", engine.run_with(request, retrying(attempts(3)))).await.unwrap();
     assert_completed(&result);
     assert_eq!((result.attempt, result.retries[0].status), (2, ExecutionStatus::Timeout));

@@ -24,12 +24,11 @@ enum How {
 async fn survivors(config: bool, option: Option<bool>, how: How) -> Vec<&'static str> {
     let engine = Listened::with(ExecutionConfig { allow_detached: config, ..Default::default() });
     let members = Members::new();
-    let timeout_ms = (how == How::Timeout).then_some(4_000);
     let options = ExecutionOptions { allow_detached: option, ..grace(if how == How::Kill { 0 } else { 10_000 }) };
-    let request = ExecutionRequest { timeout_ms, ..members.shell(LINE) };
-    let id = engine.execute_with(request, options).await.unwrap();
+    let id = engine.execute_with(members.shell(LINE), options).await.unwrap();
     let pids = members.pids(ALL).await;
     if how == How::Timeout {
+        engine.extend_timeout(id, Duration::from_millis(1)).await.unwrap();
         let result = soon("the timeout", engine.wait_for_completion(id)).await.unwrap();
         assert_timed_out(&result, Reason::Timeout);
     } else {

@@ -19,7 +19,7 @@ fn process_with<'a>(result: &'a ExecutionResult, words: &str) -> &'a ProcessDiag
 #[tokio::test]
 async fn a_timeout_reports_the_processes_and_the_silence() {
     let engine = Listened::new();
-    let request = ExecutionRequest { timeout_ms: Some(1_500), ..shell("sleep 999 & echo hi; sleep 998") };
+    let request = ExecutionRequest { timeout_ms: Some(4_000), ..shell("sleep 999 & echo hi; sleep 998") };
     let result = soon("the timeout", engine.run(request)).await.unwrap();
     assert_timed_out(&result, Reason::Timeout);
     let silent = diagnosis(&result).silent_ms;
@@ -38,12 +38,12 @@ async fn a_timeout_reports_the_processes_and_the_silence() {
 #[tokio::test]
 async fn an_idle_timeout_reports_how_long_it_was_silent() {
     let engine = Listened::new();
-    let options = ExecutionOptions { idle_timeout_ms: Some(600), ..Default::default() };
+    let options = ExecutionOptions { idle_timeout_ms: Some(2_000), ..Default::default() };
     let line = "for i in 1 2 3; do echo $i; sleep 0.2; done; exec sleep 997";
     let result = soon("the idle timeout", engine.run_with(shell(line), options)).await.unwrap();
     assert_timed_out(&result, Reason::IdleTimeout);
     let silent = diagnosis(&result).silent_ms;
-    assert!((600.0..result.duration_ms).contains(&silent), "{silent} of {}", result.duration_ms);
+    assert!((2_000.0..result.duration_ms).contains(&silent), "{silent} of {}", result.duration_ms);
     process_with(&result, "sleep 997");
     engine.finish().await;
 }
@@ -61,8 +61,11 @@ async fn a_computing_process_is_reported_as_running() {
 #[tokio::test]
 async fn a_stopped_process_is_reported_as_stopped() {
     let engine = Listened::new();
-    let request = ExecutionRequest { timeout_ms: Some(1_000), ..shell("kill -STOP $$") };
-    let result = soon("the timeout", engine.run(request)).await.unwrap();
+    let id = engine.execute(shell("kill -STOP $$")).await.unwrap();
+    let pid = engine.recorder.started(id).await;
+    wait_until("it has stopped", || state(pid) == Some('T')).await;
+    engine.extend_timeout(id, Duration::from_millis(1)).await.unwrap();
+    let result = soon("the timeout", engine.wait_for_completion(id)).await.unwrap();
     let [only] = &diagnosis(&result).processes[..] else { panic!("{result:#?}") };
     assert_eq!(only.state, "T");
     engine.finish().await;
@@ -71,7 +74,7 @@ async fn a_stopped_process_is_reported_as_stopped() {
 #[tokio::test]
 async fn a_process_that_waits_for_its_input_is_reported_as_waiting() {
     let engine = Listened::new();
-    let request = ExecutionRequest { timeout_ms: Some(1_000), ..shell("sleep 996 | cat") };
+    let request = ExecutionRequest { timeout_ms: Some(4_000), ..shell("sleep 996 | cat") };
     let result = soon("the timeout", engine.run(request)).await.unwrap();
     assert_eq!(process_with(&result, "cat").waits_for.as_deref(), Some("stdin"), "{result:#?}");
     assert_eq!(process_with(&result, "sleep 996").waits_for, None);

@@ -56,10 +56,12 @@ async fn a_timeout_ends_a_daemon_too() {
     let engine = Listened::new();
     let options = ExecutionOptions { kill_grace_ms: Some(50), ..Default::default() };
     let line = "(setsid sh -c 'echo pid $$; exec sleep 999' &); exec sleep 998";
-    let request = ExecutionRequest { timeout_ms: Some(1_000), ..shell(line) };
-    let result = soon("the timeout", engine.run_with(request, options)).await.unwrap();
+    let id = engine.execute_with(shell(line), options).await.unwrap();
+    let daemon = printed_pids(&engine.recorder, id, 1).await;
+    engine.extend_timeout(id, Duration::from_millis(1)).await.unwrap();
+    let result = soon("the timeout", engine.wait_for_completion(id)).await.unwrap();
     assert_timed_out(&result, Reason::Timeout);
-    assert_gone(&pids_in(&result.stdout));
+    assert_gone(&daemon);
     assert!(result.killed.as_ref().unwrap().mechanism.contains("escaped"), "{:?}", result.killed);
     engine.finish().await;
 }

@@ -62,8 +62,8 @@ async fn none_kills_at_once() {
 #[tokio::test]
 async fn the_one_of_a_timeout_is_shortened() {
     let engine = Listened::new();
-    let request = ExecutionRequest { timeout_ms: Some(1_000), ..stubborn() };
-    let id = engine.execute_with(request, grace(LONG_GRACE_MS)).await.unwrap();
+    let id = engine.start(stubborn(), grace(LONG_GRACE_MS)).await;
+    engine.extend_timeout(id, Duration::from_millis(1)).await.unwrap();
     engine.recorder.saw_line(id, "asked").await;
     soon("the cancel", engine.cancel_with(id, Some(SHORT))).await.unwrap();
     assert_killed(&engine, id, Reason::Timeout).await;

@@ -8,7 +8,7 @@ fn group_of(pid: u32) -> String {
     std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default()
 }
 
-async fn is_stopped(timeout_ms: Option<u64>) {
+async fn is_stopped(by_timeout: bool) {
     let Some(root) = mount().map(|mount| mount.join("cgroup.procs")) else {
         eprintln!("SKIPPED members that leave their control group: there is no version 2 here");
         return;
@@ -16,8 +16,7 @@ async fn is_stopped(timeout_ms: Option<u64>) {
     let (engine, members) = (Listened::new(), Members::new());
     let leave = format!("echo $$ > '{}' && exec sh member.sh a", root.display());
     members.write("leave.sh", &leave);
-    let request =
-        ExecutionRequest { timeout_ms, ..members.shell("echo pid $$; setsid sh leave.sh & sh member.sh b & wait") };
+    let request = members.shell("echo pid $$; setsid sh leave.sh & sh member.sh b & wait");
     let id = engine.execute_with(request, grace(LONG_GRACE_MS)).await.unwrap();
     let [a, b] = members.pids(["a", "b"]).await;
     if group_of(a) == group_of(b) {
@@ -25,7 +24,9 @@ async fn is_stopped(timeout_ms: Option<u64>) {
         soon("the cancel", engine.cancel(id)).await.unwrap();
         return;
     }
-    if timeout_ms.is_none() {
+    if by_timeout {
+        engine.extend_timeout(id, Duration::from_millis(1)).await.unwrap();
+    } else {
         soon("the cancel", engine.cancel(id)).await.unwrap();
     }
     let result = soon("the end", engine.wait_for_completion(id)).await.unwrap();
@@ -45,11 +46,11 @@ async fn is_stopped(timeout_ms: Option<u64>) {
 
 #[tokio::test]
 async fn when_it_is_cancelled() {
-    is_stopped(None).await;
+    is_stopped(false).await;
 }
 
 /// The members that are in the group get the signal before any scan finds the one that is not.
 #[tokio::test]
 async fn when_its_time_is_over() {
-    is_stopped(Some(1_500)).await;
+    is_stopped(true).await;
 }
