@@ -6,7 +6,10 @@ use crate::common::*;
 
 /// Returns a command that notes its start and its end in a file; short appends do not mix.
 fn noted(file: &Path) -> ExecutionRequest {
-    shell(format!("echo + >> '{0}'; sleep 0.03; echo - >> '{0}'", file.display()))
+    let file = file.display();
+    // The first ones stay until as many as may run together do.
+    let together = format!("until [ $(grep -c + '{file}') -ge 3 ]; do sleep 0.01; done");
+    shell(format!("echo + >> '{file}'; {together}; echo - >> '{file}'"))
 }
 
 /// Returns the most that ran at once, by what they noted.

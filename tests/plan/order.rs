@@ -32,7 +32,10 @@ async fn a_plan_keeps_to_its_own_limit_and_to_the_engine_s() {
     for (slots, limit, most) in [(8, Some(2), 2), (3, Some(100), 3), (3, None, 3), (2, Some(1), 1)] {
         let (engine, dir) = (Listened::with_slots(slots), scratch());
         let notes = dir.path().join("notes");
-        let steps = (0..12).map(|index| noted(&notes, index, "sleep 0.05"));
+        // The first steps stay until as many as may run together do.
+        let together =
+            format!("until [ $(grep -c + '{}') -ge {most} ]; do sleep 0.01; done; sleep 0.05", notes.display());
+        let steps = (0..12).map(|index| noted(&notes, index, &together));
         let strategy = ExecutionStrategy::Parallel { max_concurrency: limit };
         soon("the plan", engine.run_plan(plan(strategy, steps))).await.unwrap();
         let (mut running, mut seen) = (0, 0);

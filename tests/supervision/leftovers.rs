@@ -10,12 +10,20 @@ fn kill() -> ExecutionOptions {
 
 /// Three processes: one holds the pipe, one has closed it, and one has left the session.
 const THREE: &str = "sleep 999 & echo pid $!; sleep 998 >/dev/null 2>&1 & echo pid $!; \
-                     (setsid sh -c 'echo pid $$; exec sleep 997' &)";
+                     (setsid sh -c 'echo pid $$; : > up; exec sleep 997' &)";
+
+/// Waits for what has said its id and is as it shall be.
+const UP: &str = "while [ ! -e up ]; do sleep 0.01; done";
+
+/// Returns a shell line that runs in a directory of its own.
+fn shell_in(dir: &tempfile::TempDir, line: impl Into<String>) -> ExecutionRequest {
+    ExecutionRequest { working_dir: Some(dir.path().to_owned()), ..shell(line) }
+}
 
 async fn leaves_three(engine: &Listened, code: i32, options: ExecutionOptions) -> (Arc<ExecutionResult>, Vec<u32>) {
     // The daemon prints its pid before the command exits.
-    let line = format!("{THREE}; sleep 0.5; exit {code}");
-    let result = soon("the end", engine.run_with(shell(line), options)).await.unwrap();
+    let (dir, line) = (scratch(), format!("{THREE}; {UP}; exit {code}"));
+    let result = soon("the end", engine.run_with(shell_in(&dir, line), options)).await.unwrap();
     let pids = pids_in(&result.stdout);
     assert_eq!(pids.len(), 3, "{result:#?}");
     (result, pids)
@@ -58,8 +66,9 @@ async fn a_command_without_leftovers_reports_none_killed() {
 #[tokio::test]
 async fn leftovers_that_ignore_sigterm_are_killed() {
     let engine = Listened::new();
-    let line = "sh -c 'trap \"\" TERM; echo pid $$; while :; do sleep 0.1; done' & sleep 0.3; exit 0";
-    let result = soon("the end", engine.run_with(shell(line), kill())).await.unwrap();
+    let stays = "sh -c 'trap \"\" TERM; echo pid $$; : > up; while :; do sleep 0.1; done'";
+    let (dir, line) = (scratch(), format!("{stays} & {UP}; exit 0"));
+    let result = soon("the end", engine.run_with(shell_in(&dir, line), kill())).await.unwrap();
     assert_ended(&result, ExecutionStatus::Completed, Reason::Exit);
     assert_gone(&pids_in(&result.stdout));
     let mechanism = &result.killed.as_ref().unwrap().mechanism;
@@ -89,8 +98,9 @@ async fn by_default_leftovers_live_on() {
 #[tokio::test]
 async fn a_daemon_that_holds_the_pipe_delays_the_result_by_the_drain_and_loses_no_byte() {
     let engine = Listened::with(ExecutionConfig { drain_timeout_ms: 100, ..Default::default() });
-    let line = "(setsid sh -c 'echo pid $$; exec sleep 999' &); sleep 0.3; echo last; exit 3";
-    let result = within(Duration::from_secs(10), "the drain", engine.run(shell(line))).await.unwrap();
+    let daemon = "(setsid sh -c 'echo pid $$; : > up; exec sleep 999' &)";
+    let (dir, line) = (scratch(), format!("{daemon}; {UP}; echo last; exit 3"));
+    let result = within(Duration::from_secs(10), "the drain", engine.run(shell_in(&dir, line))).await.unwrap();
     assert_exited(&result, 3);
     assert!(result.leaked && result.stdout.ends_with("last\n"), "{result:#?}");
     end(pids_in(&result.stdout)[0]).await;
