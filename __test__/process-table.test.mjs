@@ -139,7 +139,7 @@ test('with the /proc of another namespace, members in sessions of their own get 
     `
     const count = () => { try { return readFileSync('${dir}/signals', 'utf8').split('\\n').length - 1; } catch { return 0; } };
     const recorder = 'trap "echo TERM >> ${dir}/signals" TERM; : > ${dir}/ready; while :; do sleep 0.02; done';
-    const engine = new ExecutionEngine({ killGraceMs: 1_000 });
+    const engine = new ExecutionEngine({ killGraceMs: 3_000 });
     const id = await engine.execute({ command: { type: 'exec', program: 'sh', args: ['-c', 'setsid sh -c "$0" & exec sleep 300', recorder] } });
     while (!readdirSync('${dir}').includes('ready')) await new Promise((resolve) => setTimeout(resolve, 20));
     const isGrouped = readFileSync('/proc/self/mountinfo', 'utf8').includes(' - cgroup2 ');

@@ -37,7 +37,7 @@ for (const place of ['here', 'group', 'session']) {
       skip,
     }, async (t) => {
       const members = new Members(t);
-      const { engine } = recordedEngine(t, { killGraceMs: 2_000, stopOrder });
+      const { engine } = recordedEngine(t, { killGraceMs: 4_000, stopOrder });
       const id = await engine.execute(exec('perl', '-e', STARTS_ANOTHER, members.dir, place));
       await members.pid('a');
       await engine.cancel(id);
