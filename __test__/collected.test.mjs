@@ -98,11 +98,13 @@ test('hundreds of engines cost nothing for long', async () => {
     await round(500);
     const [[fds, threads], rss] = [count(), process.memoryUsage.rss()];
     await round(500);
-    const [fdsNow, threadsNow] = count();
+    // The threads of the last ones may still be ending.
+    const isDown = () => count().every((now, index) => now <= [fds, threads][index] + 2);
+    await programs.until(isDown, 'no descriptors and threads are left');
     const growth = (process.memoryUsage.rss() - rss) / 1024 / 1024;
-    console.log(fdsNow <= fds + 2, threadsNow <= threads + 2, growth < 16 || growth);
+    console.log(growth < 16 || growth);
   `,
     { flags: ['--expose-gc'] },
   );
-  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'true true true\n', stderr: '' });
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'true\n', stderr: '' });
 });

@@ -89,7 +89,7 @@ sys.exit('no') if libc.ptrace(16, int(sys.argv[1]), None, None) != 0 else time.s
     const { mark, host, guardian } = await attacked(t);
     await sleep(6_000);
     assert.deepEqual(guardiansOf(host.pid), [guardian]);
-    assert.equal(statOf(guardian).state, 'S');
+    await until(() => statOf(guardian).state === 'S', 'it sleeps');
     assert.ok(Number(statusOf(guardian, 'voluntary_ctxt_switches')) < 20, 'it is woken once a second');
     host.kill('SIGKILL');
     await gone(mark);

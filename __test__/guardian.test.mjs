@@ -52,13 +52,16 @@ describe('guardian', { concurrency: 3, ...linux }, () => {
   });
 
   test('costs less than 2 MiB and no processor time', async (t) => {
+    const startedAt = performance.now();
     const host = await guarded(t, 'for (let i = 0; i < 300; i++) await engine.run(programs.nothing); say("ran");');
     await host.next();
     const guardian = await guardianOf(host.pid);
     const kib = Number.parseInt(statusOf(guardian, 'VmRSS'), 10);
     assert.ok(kib < 2048, `${kib} KiB`);
     const switches = ['voluntary_ctxt_switches', 'nonvoluntary_ctxt_switches'].map((field) => Number(statusOf(guardian, field)));
-    assert.ok(switches[0] < 20, `300 executions did not wake it: ${switches}`);
+    // A health check wakes it once a second.
+    const most = 20 + (performance.now() - startedAt) / 1_000;
+    assert.ok(switches[0] < most, `300 executions did not wake it: ${switches}`);
     host.kill('SIGKILL');
   });
 
