@@ -9,11 +9,21 @@ const linux = process.platform === 'linux' ? {} : { skip: 'descriptors are count
 /** Returns what a host that a shell has limited prints at its end, as JSON. */
 function limited(limit, source) {
   const prelude = `
+    import * as fs from 'node:fs';
     import { closeSync, openSync, readdirSync } from 'node:fs';
     import { setTimeout as sleep } from 'node:timers/promises';
     import { ExecutionEngine } from ${JSON.stringify(PACKAGE)};
     const shell = (command) => ({ command: { type: 'shell', command, shell: '/bin/sh' } });
     const descriptors = () => { try { return readdirSync('/proc/self/fd').length; } catch { return Infinity; } };
+    // Runs each command until the engine has waited for room. What says so is a folder, whose removal takes no descriptor.
+    const whenItHasWaited = (engine) => {
+      const full = fs.mkdtempSync('/tmp/escher-exhaustion-');
+      (async () => {
+        while ((await engine.getStats()).backoffs === 0) await sleep(5);
+        fs.rmdirSync(full);
+      })();
+      return (command) => shell(command + '; while [ -d ' + full + ' ]; do sleep 0.05; done');
+    };
   `;
   return new Promise((resolve, reject) => {
     const words = ['-c', `${limit}; exec "$@"`, 'sh', process.execPath, '--input-type=module', '-e', prelude + source];
@@ -41,7 +51,8 @@ describe('exhaustion', { concurrency: 2, ...linux }, () => {
       const engine = new ExecutionEngine({ maxConcurrentExecutions: 50 });
       await engine.run(shell('true'));
       const base = descriptors();
-      const results = await Promise.all(Array.from({ length: 50 }, (_, i) => engine.run(shell('echo ' + i + '; sleep 0.2'))));
+      const untilGo = whenItHasWaited(engine);
+      const results = await Promise.all(Array.from({ length: 50 }, (_, i) => engine.run(untilGo('echo ' + i))));
       const { backoffs } = await engine.getStats();
       for (let i = 0; i < 200 && descriptors() > base; i++) await sleep(10);
       console.log(JSON.stringify({ statuses: results.map((one) => one.status), texts: results.map((one) => one.stdout), backoffs, left: descriptors() - base }));
@@ -95,7 +106,8 @@ describe('exhaustion', { concurrency: 2, ...linux }, () => {
       const dir = mkdtempSync(tmpdir() + '/engine-test-');
       const engine = new ExecutionEngine({ maxConcurrentExecutions: 50, logDir: dir + '/logs', overflowDir: dir + '/overflow', oversizedOutputStrategy: 'streamToFile', maxOutputSizeBytes: 10, minFreeDiskBytes: 0 });
       await engine.run(shell('true'));
-      const ends = await Promise.allSettled(Array.from({ length: 50 }, (_, i) => engine.run({ ...shell('seq ' + (1000 + i) + '; sleep 0.2'), outputLogPath: dir + '/' + i + '.log' })));
+      const untilGo = whenItHasWaited(engine);
+      const ends = await Promise.allSettled(Array.from({ length: 50 }, (_, i) => engine.run({ ...untilGo('seq ' + (1000 + i)), outputLogPath: dir + '/' + i + '.log' })));
       const read = (name) => { for (;;) try { return readFileSync(name, 'utf8'); } catch (error) { if (error.code !== 'EMFILE') throw error; } };
       const whole = [];
       for (const { value, reason } of ends) {
