@@ -1,12 +1,13 @@
 // A line is cut (`partial`) only by the command's own silence: never because a listener, a reader, a log or the host was slow.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { newEngine, recordedEngine, wholeLines } from './helpers/engine.mjs';
 import { startHost } from './helpers/hosts.mjs';
-import { exec, folder, nodeProgram, shell } from './helpers/programs.mjs';
+import { exec, folder, nodeProgram, shell, until } from './helpers/programs.mjs';
 
 /** The pause, in ms: much longer than the silence after which an unfinished line is shown. */
 const NAP_MS = 700;
@@ -211,7 +212,12 @@ test('what a command left in its pipe is read, although the host was stopped whe
 
 test('records of a log are cut by silence alone, too', async (t) => {
   const engine = newEngine(t, { logDir: folder(t), logFormat: 'jsonl', streamOutput: false });
-  const { logPath } = await engine.run(shell('printf "ask: "; sleep 0.6; echo answered; seq 1000'));
+  const go = path.join(folder(t), 'go');
+  const line = 'printf "ask: "; while [ ! -e "$GO" ]; do sleep 0.01; done; echo answered; seq 1000';
+  const id = await engine.execute(shell(line, { env: { GO: go } }));
+  await until(async () => (await engine.readLogs(id).catch(() => '')).includes('ask: '), 'the first piece is a record');
+  writeFileSync(go, '');
+  const { logPath } = await engine.waitForCompletion(id);
   const records = readFileSync(logPath, 'utf8')
     .trimEnd()
     .split('\n')
