@@ -320,30 +320,6 @@ test('the packages of the platforms are published first, and all in this version
   assert.throws(() => published(files.with(1, old)), /lacks /);
 });
 
-describe('a command that is misspelt', () => {
-  for (const words of [
-    ['release.mjs', 'version', 'v0.0.0'],
-    ['release.mjs', 'check', 'all'],
-    ['packages.mjs', '--checks'],
-    ['packages.mjs', 'check'],
-    ['version.mjs', 'v1'],
-    ['addon.mjs'],
-  ]) {
-    test(words.join(' '), () => {
-      const { status, stderr } = spawnSync(process.execPath, [path.join(root, 'scripts', words[0]), ...words.slice(1)], {
-        cwd: root,
-        encoding: 'utf8',
-        timeout: 60_000,
-        // Without programs, a command that is understood can do nothing.
-        env: { ...process.env, PATH: '' },
-      });
-      assert.equal(status, 1, stderr);
-      assert.match(stderr, words.length > 1 ? new RegExp(`${words.at(-1)}`) : /name the addons/);
-      assert.doesNotMatch(stderr, /cargo|npm failed/);
-    });
-  }
-});
-
 test('the folder of the sources is not published', () => {
   const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   assert.equal(scripts.prepublishOnly, 'node scripts/release.mjs refuse');

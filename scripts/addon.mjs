@@ -1,11 +1,12 @@
 // Checks whether an addon may be released: its size, the paths that are in it, the C library that it needs.
 //
 //   node scripts/addon.mjs [--glibc 2.17] FILE...      prints what they need; fails when one may not be released
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+
+import { readArguments, refuse } from './arguments.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
@@ -98,11 +99,12 @@ function buildPaths(content) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { glibc: { type: 'string', default: OLDEST_GLIBC } } });
-  if (positionals.length === 0) {
-    console.error('name the addons: node scripts/addon.mjs [--glibc 2.17] FILE...');
-    process.exitCode = 1;
-  }
+  const { values, positionals } = readArguments({
+    options: { glibc: { type: 'string', default: OLDEST_GLIBC, value: 'VERSION' } },
+    words: { name: 'FILE of an addon', least: 1 },
+  });
+  const absent = positionals.find((file) => !existsSync(file));
+  if (absent !== undefined) refuse(`there is no file ${absent}`);
   for (const file of positionals) {
     const addon = inspect(file);
     const found = problems(addon, values.glibc);

@@ -7,6 +7,8 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { readArguments } from './arguments.mjs';
+
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
 /** The messages of the tools when they got no list. */
@@ -44,6 +46,7 @@ export function checks(lockFiles) {
 }
 
 function main() {
+  readArguments({});
   const listed = spawnSync('git', ['ls-files', '*Cargo.lock', '*package-lock.json'], { cwd: root, encoding: 'utf8' });
   const lockFiles = listed.stdout.split('\n').filter(Boolean);
   if (lockFiles.length === 0) throw new Error(`git names no lock file: ${listed.stderr}`);

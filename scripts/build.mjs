@@ -7,12 +7,14 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { refuse } from './arguments.mjs';
 import { writeBundle } from './bundle.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const given = process.argv.slice(2);
 const glibcAt = given.indexOf('--glibc');
 const glibc = glibcAt < 0 ? undefined : given[glibcAt + 1];
+if (glibcAt >= 0 && !/^\d+\.\d+$/.test(glibc ?? '')) refuse(`--glibc needs a version such as 2.17, and ${glibc ?? 'nothing'} was given`);
 const passedOn = given.filter((word, index) => word !== '--force' && (glibcAt < 0 || (index !== glibcAt && index !== glibcAt + 1)));
 
 /** Returns the newest change below a file or folder, in ms. */

@@ -9,8 +9,8 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync,
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
 
+import { readArguments, refuse } from './arguments.mjs';
 import { addonName, packageName, targets } from './packages.mjs';
 import { record } from './platforms-page.mjs';
 import { pack, stage } from './release.mjs';
@@ -20,7 +20,7 @@ const place = path.join(root, 'target', 'consumers');
 const tools = path.join(place, 'tools');
 const NAME = '@escher/execution-engine';
 const { version: VERSION } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
-const { values } = parseArgs({ options: { only: { type: 'string', default: '' }, record: { type: 'boolean', default: false } } });
+const { values } = readArguments({ options: { only: { type: 'string', default: '' }, record: { type: 'boolean', default: false } } });
 
 /** The results that are recorded, each with its rows. */
 const KINDS = ['install with', 'bundle with', 'test with', 'run by', 'checked by'];
@@ -65,35 +65,48 @@ const SAID = `ran ${VERSION}`;
 
 const target = targetHere();
 const platform = packageName(target);
-const staged = stage(path.join(place, 'staged'), { wanted: [target.name] });
-const tarballs = pack([...otherSystems(), ...staged], path.join(place, 'tarballs')).slice(-staged.length);
 const bin = (name) => path.join(tools, 'node_modules', '.bin', name);
+/** Of this system and the main one. @type {ReturnType<typeof pack>} */
+let tarballs = [];
 const rows = [];
+/** The names of all rows, which are only listed at first. @type {string[]} */
+const names = [];
+let isListing = true;
 
 await main();
 
 async function main() {
   if (values.record && values.only && !KINDS.includes(values.only))
-    throw new Error(`what is recorded is everything, or one of: ${KINDS.join(', ')}`);
+    refuse(`--record records everything, or with --only one of: ${KINDS.join(', ')}`);
+  await everyRow('');
+  isListing = false;
+  if (!names.some((name) => name.includes(values.only)))
+    refuse(`no row has ${JSON.stringify(values.only)} in its name; there are ${names.join(', ')}`);
   if (`${process.platform}-${process.arch}` !== 'linux-x64') throw new Error('the runtimes that it fetches are for Linux on x64');
+  const staged = stage(path.join(place, 'staged'), { wanted: [target.name] });
+  tarballs = pack([...otherSystems(), ...staged], path.join(place, 'tarballs')).slice(-staged.length);
   mkdirSync(tools, { recursive: true });
   writeFileSync(path.join(tools, 'package.json'), '{"private":true}');
   await sh('npm', ['install', '--no-audit', '--no-fund', '--no-save', '--loglevel=error', ...TOOLS], tools);
   const registry = await startRegistry();
   try {
-    await managers(registry.url);
-    await bundlers();
-    await runners();
-    await runtimes();
-    await packages();
+    await everyRow(registry.url);
   } finally {
     registry.stop();
   }
   console.table(rows);
   const failed = rows.filter(({ result }) => result !== 'ok');
-  if (rows.length === 0) throw new Error(`there is no row ${values.only}`);
   if (values.record) record(outcomes());
   process.exitCode = failed.length > 0 ? 1 : 0;
+}
+
+/** @param {string} url Of the registry. */
+async function everyRow(url) {
+  await managers(url);
+  await bundlers();
+  await runners();
+  await runtimes();
+  await packages();
 }
 
 /** Returns the rows of each kind as one result. */
@@ -116,7 +129,8 @@ function outcomes() {
 
 /** Runs a part in a folder of its own; with `installed`, the package is there. */
 async function row(kind, name, part, { installed = true } = {}) {
-  if (!`${kind} ${name}`.includes(values.only)) return;
+  if (isListing) names.push(`${kind} ${name}`);
+  if (isListing || !`${kind} ${name}`.includes(values.only)) return;
   const app = path.join(place, 'apps', `${kind}-${name}`.replace(/\W+/g, '-'));
   rmSync(app, { recursive: true, force: true });
   mkdirSync(app, { recursive: true });
@@ -383,8 +397,9 @@ async function runtimes() {
 }
 
 async function packages() {
-  for (const { name, file } of tarballs) {
-    await row('checked by', `publint: ${name}`, (app) => sh(bin('publint'), ['run', '--strict', file], app), { installed: false });
+  for (const name of [platform, NAME]) {
+    const file = () => tarballs.find((one) => one.name === name).file;
+    await row('checked by', `publint: ${name}`, (app) => sh(bin('publint'), ['run', '--strict', file()], app), { installed: false });
   }
   await row('checked by', 'attw', (app) => sh(bin('attw'), [tarballs.at(-1).file], app), { installed: false });
 }

@@ -7,6 +7,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { readArguments } from './arguments.mjs';
+
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
 /** Folders that are packed as they are, and single files. */
@@ -15,13 +17,9 @@ const FILES = ['CHANGELOG.md', 'LICENSE', 'README.md', 'build.rs', 'examples/sta
 /** The files that Cargo adds. */
 const MADE = ['.cargo_vcs_info.json', 'Cargo.lock', 'Cargo.toml', 'Cargo.toml.orig'];
 
-const part = { package: checkPackage, semver: checkVersion }[process.argv[2]];
-if (!part) {
-  console.error('usage: node scripts/crate.mjs package | semver');
-  process.exitCode = 2;
-} else {
-  process.exitCode = part() ? 0 : 1;
-}
+const parts = { package: checkPackage, semver: checkVersion };
+const { positionals } = readArguments({ words: { name: 'part', of: Object.keys(parts), least: 1, most: 1 } });
+process.exitCode = parts[positionals[0]]() ? 0 : 1;
 
 function checkPackage() {
   const listed = output('cargo', ['package', '--list', '--allow-dirty', '--locked']);

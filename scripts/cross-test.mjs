@@ -13,22 +13,21 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 
 import { compare, isFine } from '../benches/guard/compare.mjs';
 import { BATCH_COUNTS, measureBatches } from '../benches/guard/counts.mjs';
+import { readArguments, refuse } from './arguments.mjs';
 import { CROSS_TARGETS, addonOf, build } from './cross.mjs';
 import { jsTestFiles } from './js-tests.mjs';
 import { record } from './platforms-page.mjs';
 import { arm64System, muslSystem } from './roots.mjs';
-import { isPassed, runSuite } from './suite.mjs';
+import { isPassed, runSuite, withoutTests } from './suite.mjs';
 import { inRoot } from './toolchains.mjs';
 
 /** The time limits of one file, in ms; qemu takes ten times as long as the processor. */
 const FILE_LIMIT_MS = { musl: 300_000, arm64: 900_000 };
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
+const { values, positionals } = readArguments({
   options: {
     only: { type: 'string', multiple: true, default: [] },
     record: { type: 'boolean', default: false },
@@ -36,6 +35,7 @@ const { values, positionals } = parseArgs({
     counts: { type: 'boolean', default: false },
     untimed: { type: 'boolean', default: false },
   },
+  words: { name: 'system', of: ['musl', 'arm64', 'windows'] },
 });
 
 /** The files that run, and what the outcome calls them. */
@@ -49,9 +49,9 @@ const SYSTEMS = {
   arm64: () => inRootOf('arm64', 'linux-arm64-gnu', arm64System, values.counts ? countBatches : undefined),
   windows,
 };
-const unknown = positionals.find((name) => !Object.hasOwn(SYSTEMS, name));
-if (values.counts && positionals.join() !== 'arm64') throw new Error('--counts is for arm64 alone');
-if (unknown !== undefined) throw new Error(`there is no system ${unknown}; give some of ${Object.keys(SYSTEMS).join(', ')}`);
+if (values.counts && positionals.join() !== 'arm64') refuse('--counts is for arm64 alone: give arm64 --counts');
+const without = withoutTests(values.only);
+if (without) refuse(`--only: ${without}`);
 process.exitCode = main(positionals.length > 0 ? positionals : Object.keys(SYSTEMS)) ? 0 : 1;
 
 function main(names) {

@@ -11,6 +11,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { OLDEST_GLIBC, inspect, problems } from './addon.mjs';
+import { readArguments } from './arguments.mjs';
 import { targets } from './packages.mjs';
 import { inRoot, libnode, onPath, root, rustFor, rustNeeded, zig } from './toolchains.mjs';
 
@@ -116,10 +117,8 @@ function ran(program, args, env, cwd = root) {
   return status === 0;
 }
 
-function main(wanted) {
-  const unknown = wanted.filter((name) => !CROSS_TARGETS.some((target) => target.name === name));
-  if (unknown.length > 0)
-    throw new Error(`no such target: ${unknown.join(', ')}; there are ${CROSS_TARGETS.map(({ name }) => name).join(', ')}`);
+function main() {
+  const { positionals: wanted } = readArguments({ words: { name: 'target', of: CROSS_TARGETS.map(({ name }) => name) } });
   const built = CROSS_TARGETS.filter(({ name }) => wanted.length === 0 || wanted.includes(name)).map(build);
   console.table(
     built.map(({ target, addon, ended }) => {
@@ -131,4 +130,4 @@ function main(wanted) {
   return built.every(({ ended }) => ended === 'built' || ended === 'skipped');
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = main(process.argv.slice(2)) ? 0 : 1;
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = main() ? 0 : 1;

@@ -4,15 +4,16 @@
 //   node scripts/decapitate.mjs [--rounds 200] [--trees 64] [--guardian-first]
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { randomInt, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const { values } = parseArgs({
+import { readArguments } from './arguments.mjs';
+
+const { values } = readArguments({
   options: {
-    rounds: { type: 'string', default: '200' },
-    trees: { type: 'string', default: '64' },
-    host: { type: 'string' },
+    rounds: { type: 'number', default: 200 },
+    trees: { type: 'number', default: 64 },
+    host: { type: 'string', own: true },
     'guardian-first': { type: 'boolean', default: false },
   },
 });
@@ -38,7 +39,7 @@ async function host(mark) {
   const { ExecutionEngine } = await import('../index.js');
   const engine = new ExecutionEngine({ maxConcurrentExecutions: 1000, killGraceMs: GRACE_MS });
   engine.on('stdout', () => {});
-  for (let tree = 0; tree < Number(values.trees); tree++) {
+  for (let tree = 0; tree < values.trees; tree++) {
     const command = KINDS[tree % KINDS.length](mark);
     engine.run({ command: { type: 'shell', command } });
   }
@@ -46,13 +47,13 @@ async function host(mark) {
 }
 
 async function main() {
-  const rounds = Number(values.rounds);
+  const { rounds } = values;
   let survivors = 0;
   let worst = 0;
   for (let round = 1; round <= rounds; round++) {
     // Digits only: the mark is the fraction of a number of seconds.
     const mark = String(BigInt(`0x${randomUUID().replaceAll('-', '').slice(0, 12)}`)).padStart(15, '1');
-    const args = [import.meta.filename ?? new URL(import.meta.url).pathname, '--host', mark, '--trees', values.trees];
+    const args = [import.meta.filename ?? new URL(import.meta.url).pathname, '--host', mark, '--trees', String(values.trees)];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     await new Promise((resolve) => child.stdout.once('data', resolve));
     await sleep(randomInt(0, 400));

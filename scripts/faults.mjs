@@ -8,10 +8,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { parseArgs } from 'node:util';
 
-const { values } = parseArgs({
-  options: { host: { type: 'boolean' }, only: { type: 'string' }, calls: { type: 'string', default: '3' } },
+import { readArguments, refuse } from './arguments.mjs';
+
+const { values } = readArguments({
+  options: { host: { type: 'boolean', own: true }, only: { type: 'string' }, calls: { type: 'number', default: 3 } },
 });
 
 // The runtimes of the host wake their own threads by `write`, and Node aborts when that fails. So this call alone fails by
@@ -22,6 +23,8 @@ const COMMANDS = 6;
 /** The input of half of the commands: more than a pipe takes at once. */
 const INPUT = 'x'.repeat(200_000);
 
+const wanted = CALLS.filter((name) => !values.only || name.includes(values.only));
+if (wanted.length === 0) refuse(`no call has ${values.only} in its name; there are ${CALLS.join(', ')}`);
 if (values.host) await host();
 else process.exitCode = await sweep();
 
@@ -97,9 +100,9 @@ async function sweep() {
   let rounds = 0;
   let injected = 0;
   const outcomes = {};
-  for (const call of CALLS.filter((name) => !values.only || name.includes(values.only))) {
+  for (const call of wanted) {
     for (const error of ERRORS) {
-      for (let count = 1; count <= Number(values.calls); count++) {
+      for (let count = 1; count <= values.calls; count++) {
         const inject = call === 'write' ? failingWrites(library, path.join(dir, 'control')) : failingCalls(call);
         const { problems, reported, failed } = await round(inject, error, count);
         rounds++;

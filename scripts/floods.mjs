@@ -4,15 +4,13 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 
 import { ExecutionEngine } from '../index.js';
+import { readArguments } from './arguments.mjs';
 
-const option = (type, value) => ({ type, default: value });
-const { values } = parseArgs({
-  options: { seconds: option('string', '20'), commands: option('string', '16'), 'quota-mib': option('string', '64') },
-});
-const [seconds, commands, quota] = [Number(values.seconds), Number(values.commands), Number(values['quota-mib']) * 2 ** 20];
+const number = (value) => ({ type: 'number', default: value });
+const { values } = readArguments({ options: { seconds: number(20), commands: number(16), 'quota-mib': number(64) } });
+const [seconds, commands, quota] = [values.seconds, values.commands, values['quota-mib'] * 2 ** 20];
 const mib = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 /** Two streams of each command at the default cap would be this; the caps here are small. */
 const CAP = 2 ** 20;

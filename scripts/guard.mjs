@@ -9,16 +9,16 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os, { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 
 import { compare, isFine, remarks } from '../benches/guard/compare.mjs';
 import { GROUPS, build } from '../benches/guard/counts.mjs';
+import { readArguments } from './arguments.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const file = path.join(root, 'benches', 'guard.json');
 /** Processors of the machine whose waits the baseline has. */
 const COUNTED_ON = 2;
-const { values } = parseArgs({
+const { values } = readArguments({
   options: {
     update: { type: 'boolean', default: process.env.UPDATE_GENERATED === '1' },
     build: { type: 'boolean', default: false },

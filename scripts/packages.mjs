@@ -7,6 +7,8 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { readArguments } from './arguments.mjs';
+
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const read = (...names) => readFileSync(path.join(root, ...names), 'utf8');
 export const main = JSON.parse(read('package.json'));
@@ -167,15 +169,12 @@ function write() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const words = process.argv.slice(2);
-  if (words.length === 0) {
-    write();
-  } else if (words.join(' ') === '--check') {
+  const { values } = readArguments({ options: { check: { type: 'boolean', default: false } } });
+  if (values.check) {
     const files = stale();
     if (files.length > 0) console.error(`not what package.json and Cargo.lock give: ${files.join(', ')}; run: node scripts/packages.mjs`);
     process.exitCode = files.length > 0 ? 1 : 0;
   } else {
-    console.error(`it knows --check, and not ${words.join(' ')}`);
-    process.exitCode = 1;
+    write();
   }
 }

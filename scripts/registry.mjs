@@ -5,9 +5,11 @@ import { createServer } from 'node:http';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { readArguments } from './arguments.mjs';
 import { main, packageName, targets } from './packages.mjs';
 
-const [staged, tarballs] = process.argv.slice(2);
+const { positionals } = readArguments({ words: { name: 'folder (STAGED, then TARBALLS)', least: 2, most: 2 } });
+const [staged, tarballs] = positionals;
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
 const fileOf = (name) => `${name.replace('@', '').replace('/', '-')}-${main.version}.tgz`;

@@ -14,9 +14,9 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 
 import { inspect, problems } from './addon.mjs';
+import { readArguments } from './arguments.mjs';
 import { FILES, addonName, main, packageName, stale, targets } from './packages.mjs';
 import { record } from './platforms-page.mjs';
 import { versionProblems } from './version.mjs';
@@ -288,33 +288,27 @@ function isPublished(name) {
   );
 }
 
-function refuse() {
+function refuseSources() {
   throw new Error(
     'this is the folder of the sources, whose package lacks the addons: releases are made by .github/workflows/release.yml, and tried with npm run release:check',
   );
 }
 
 function run() {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
+  const actions = { check, smoke: smokeHere, version: checkVersion, publish, refuse: refuseSources };
+  const { values, positionals } = readArguments({
     options: {
       all: { type: 'boolean', default: false },
-      addons: { type: 'string', default: root },
+      addons: { type: 'string', default: root, value: 'FOLDER' },
       'dry-run': { type: 'boolean', default: false },
       record: { type: 'boolean', default: false },
-      tag: { type: 'string' },
+      tag: { type: 'string', value: 'TAG' },
     },
+    words: { name: 'action', of: Object.keys(actions), least: 1, most: 1 },
   });
   const { all, record: toRecord, tag } = values;
   const options = { all, addons: path.resolve(values.addons), dryRun: values['dry-run'], record: toRecord, tag };
-  const actions = { check, smoke: smokeHere, version: checkVersion, publish, refuse };
-  const action = actions[positionals[0]];
-  if (!action) throw new Error(`say what to do: ${Object.keys(actions).join(', ')}`);
-  if (positionals.length > 1)
-    throw new Error(
-      `${action === checkVersion ? 'a tag is given with --tag: ' : ''}it is not clear what ${positionals.slice(1).join(' ')} means`,
-    );
-  action(options);
+  actions[positionals[0]](options);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -10,11 +10,11 @@ import { spawnSync } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 
+import { readArguments, refuse } from './arguments.mjs';
 import { canFetchRuntimes, fetchRuntime, versionOf } from './fetched-runtimes.mjs';
 import { record } from './platforms-page.mjs';
-import { isPassed, runSuite } from './suite.mjs';
+import { isPassed, runSuite, withoutTests } from './suite.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const SMOKE = path.join('scripts', 'runtime-smoke.mjs');
@@ -22,7 +22,7 @@ const SMOKE = path.join('scripts', 'runtime-smoke.mjs');
 const SMOKE_LIMIT_MS = 120_000;
 const TEST_LIMIT_MS = 300_000;
 
-const { values } = parseArgs({
+const { values } = readArguments({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true, default: [] },
@@ -72,7 +72,11 @@ process.exitCode = main();
 
 function main() {
   const wanted = RUNTIMES.filter(({ name, isQuick }) => isWanted(name) && (isQuick || !values.quick || values.only.length > 0));
-  if (wanted.length === 0) throw new Error(`no runtime has this name: ${values.only.join(', ')}`);
+  const unknown = values.only.find((word) => !RUNTIMES.some(({ name }) => has(name, word)));
+  if (unknown !== undefined)
+    refuse(`--only: no runtime has ${JSON.stringify(unknown)} in its name; there are ${RUNTIMES.map(({ name }) => name).join(', ')}`);
+  const without = withoutTests(values.test);
+  if (without) refuse(`--test: ${without}`);
   if (!canFetchRuntimes) {
     console.error(`SKIPPED, every runtime: they are fetched for Linux on x64, and this is ${process.platform} ${process.arch}`);
     return 0;
@@ -104,7 +108,11 @@ function main() {
 }
 
 function isWanted(name) {
-  return values.only.length === 0 || values.only.some((word) => name.toLowerCase().includes(word.toLowerCase()));
+  return values.only.length === 0 || values.only.some((word) => has(name, word));
+}
+
+function has(name, word) {
+  return name.toLowerCase().includes(word.toLowerCase());
 }
 
 /** Returns the result of each check of the smoke part. */

@@ -3,12 +3,12 @@
 //   node --expose-gc scripts/soak.mjs [--runs 200000]
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 
 import { ExecutionEngine } from '../index.js';
+import { readArguments } from './arguments.mjs';
 
-const { values } = parseArgs({ options: { runs: { type: 'string', default: '200000' } } });
-const RUNS = Number(values.runs);
+const { values } = readArguments({ options: { runs: { type: 'number', default: 200_000 } } });
+const RUNS = values.runs;
 const AT_ONCE = 16;
 const LOOKS = 20;
 const KEPT = 200;

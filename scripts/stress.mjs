@@ -4,9 +4,10 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
+import { readArguments } from './arguments.mjs';
+
+const { values } = readArguments({ options: { quick: { type: 'boolean', default: false } } });
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const times = (count) => Math.max(1, Math.round(values.quick ? count / 5 : count));
 

@@ -39,7 +39,8 @@ const LOGS = inRoot('target', 'suite-logs');
 export function runSuite(name, node, { timeoutMs, only, files = testFiles(), what = 'JavaScript tests', again = !process.env.CI }) {
   mkdirSync(LOGS, { recursive: true });
   const wanted = files.filter((file) => only.length === 0 || only.some((word) => file.includes(word)));
-  if (wanted.length === 0) throw new Error(`no test file has one of these words in its name: ${only.join(', ')}`);
+  const without = withoutTests(only, files);
+  if (without) throw new Error(without);
   /** @type {Map<string, Ran>} */
   const ran = new Map();
   for (const file of wanted) ran.set(file, runFile(name, node, file, timeoutMs));
@@ -49,6 +50,12 @@ export function runSuite(name, node, { timeoutMs, only, files = testFiles(), wha
   const sum = (key) => [...ran.values()].reduce((total, { counts }) => total + counts[key], 0);
   const check = only.length > 0 ? `${what} of: ${only.join(', ')}` : what;
   return { check, passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped'), result: verdict(ran, repeated) };
+}
+
+/** Returns what is wrong with words of which each must be in the name of a test file; nothing when nothing is. @param {string[]} words */
+export function withoutTests(words, files = testFiles()) {
+  const unknown = words.find((word) => !files.some((file) => file.includes(word)));
+  return unknown === undefined ? '' : `no test file has ${JSON.stringify(unknown)} in its name; they are in __test__`;
 }
 
 /** Returns the verdict of the runs. @param {Map<string, Ran>} ran @param {string[]} repeated */

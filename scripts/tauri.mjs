@@ -6,6 +6,8 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { readArguments } from './arguments.mjs';
+
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const manifest = ['--manifest-path', path.join('examples', 'tauri', 'Cargo.toml')];
 
@@ -15,6 +17,7 @@ const LIBRARIES = { 'gtk+-3.0': 'libgtk-3-dev', 'webkit2gtk-4.1': 'libwebkit2gtk
 process.exitCode = main();
 
 function main() {
+  readArguments({});
   const missing = missingPackages();
   if (missing.length > 0) {
     const line = '!'.repeat(100);

@@ -9,9 +9,9 @@ import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 
 import { LARGEST_BYTES, inspect, problems } from './addon.mjs';
+import { readArguments, refuse } from './arguments.mjs';
 import { writeBundle } from './bundle.mjs';
 import { jsTestFiles } from './js-tests.mjs';
 import { QUICK_TESTS } from './quick-tests.mjs';
@@ -157,12 +157,11 @@ const QUICK_STEPS = [
 
 const options = readOptions();
 /** With this option of `cargo test`, the other test programs run after one has failed. */
-const goOn = options?.keepGoing ? ['--no-fail-fast'] : [];
+const goOn = options.keepGoing ? ['--no-fail-fast'] : [];
 
 process.exitCode = await main();
 
 async function main() {
-  if (!options) return 2;
   const { list, only, keepGoing, quick } = options;
   if (list) {
     for (const { name, title } of STEPS) console.log(`${name.padEnd(15)}  ${title}`);
@@ -179,23 +178,18 @@ function everyStep() {
 }
 
 function readOptions() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        list: { type: 'boolean', default: false },
-        only: { type: 'string', multiple: true, default: [] },
-        'keep-going': { type: 'boolean', default: false },
-        quick: { type: 'boolean', default: false },
-      },
-    });
-    const known = everyStep().map(({ name }) => name);
-    const unknown = values.only.find((name) => !known.includes(name));
-    if (unknown !== undefined) throw new Error(`there is no step ${JSON.stringify(unknown)}: give one of ${known.join(', ')}`);
-    return { list: values.list, only: values.only, keepGoing: values['keep-going'], quick: values.quick };
-  } catch (error) {
-    console.error(error.message);
-    return undefined;
-  }
+  const { values } = readArguments({
+    options: {
+      list: { type: 'boolean', default: false },
+      only: { type: 'string', multiple: true, default: [], value: 'STEP' },
+      'keep-going': { type: 'boolean', default: false },
+      quick: { type: 'boolean', default: false },
+    },
+  });
+  const known = everyStep().map(({ name }) => name);
+  const unknown = values.only.find((name) => !known.includes(name));
+  if (unknown !== undefined) refuse(`there is no step ${JSON.stringify(unknown)}: give one of ${known.join(', ')}`);
+  return { list: values.list, only: values.only, keepGoing: values['keep-going'], quick: values.quick };
 }
 
 /** Runs a program that a machine may not have. CI has all of them. */

@@ -7,6 +7,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symli
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { readArguments } from './arguments.mjs';
 import { record } from './platforms-page.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
@@ -96,6 +97,7 @@ function fetched(name, version) {
 }
 
 function main() {
+  const { values } = readArguments({ options: { record: { type: 'boolean', default: false } } });
   const rows = [];
   let failures = 0;
   for (const ts of COMPILERS) {
@@ -116,7 +118,7 @@ function main() {
   console.table(rows);
   const files = readdirSync(path.join(root, '__test__', 'types')).length;
   console.log(failures === 0 ? `index.d.ts and ${files} programs compile` : `${failures} combinations FAILED`);
-  if (process.argv.includes('--record')) record([outcome(rows)]);
+  if (values.record) record([outcome(rows)]);
   process.exitCode = failures === 0 ? 0 : 1;
 }
 

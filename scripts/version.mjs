@@ -8,6 +8,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { readArguments, refuse } from './arguments.mjs';
+
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const CHANGELOG = 'CHANGELOG.md';
 /** The heading of what the next release will have. */
@@ -54,6 +56,9 @@ export function versionProblems(read, tag) {
   return found;
 }
 
+/** @param {string} word */
+const noVersion = (word) => `${word || 'nothing'} is no version: give one such as 1.2.3 or 1.2.3-rc.1`;
+
 /**
  * Returns the texts of the files with a version, by their names.
  *
@@ -62,7 +67,7 @@ export function versionProblems(read, tag) {
  * @param {string} date
  */
 export function withVersion(read, version, date) {
-  if (!VERSION.test(version)) throw new Error(`${version || 'nothing'} is no version: give one such as 1.2.3 or 1.2.3-rc.1`);
+  if (!VERSION.test(version)) throw new Error(noVersion(version));
   const texts = Object.entries(PLACES).map(([file, places]) => {
     const text = places.reduce((changed, place) => changed.replace(place, version), read(file));
     return [file, text];
@@ -73,20 +78,22 @@ export function withVersion(read, version, date) {
   return new Map([...texts, [CHANGELOG, changelog.replace(`${NEXT}\n`, `${NEXT}\n\n## [${version}] - ${date}\n`)]]);
 }
 
-function main(words) {
-  if (words.length !== 1) throw new Error('give the version: node scripts/version.mjs 1.2.3');
+function main() {
+  const { positionals } = readArguments({ words: { name: 'version such as 1.2.3', least: 1, most: 1 } });
+  const [version = ''] = positionals;
+  if (!VERSION.test(version)) refuse(noVersion(version));
   const read = (/** @type {string} */ name) => readFileSync(path.join(root, name), 'utf8');
-  for (const [file, text] of withVersion(read, words[0], new Date().toISOString().slice(0, 10))) writeFileSync(path.join(root, file), text);
-  const found = versionProblems(read, `v${words[0]}`);
+  for (const [file, text] of withVersion(read, version, new Date().toISOString().slice(0, 10))) writeFileSync(path.join(root, file), text);
+  const found = versionProblems(read, `v${version}`);
   if (found.length > 0) throw new Error(found.join('\n'));
   const { status } = spawnSync(process.execPath, ['scripts/packages.mjs'], { cwd: root, stdio: 'inherit' });
   if (status !== 0) throw new Error('the packages of the platforms were not written: node scripts/packages.mjs');
-  console.log(`version ${words[0]}: build the addon anew (npm run build), commit, and push the tag v${words[0]}`);
+  console.log(`version ${version}: build the addon anew (npm run build), commit, and push the tag v${version}`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
-    main(process.argv.slice(2));
+    main();
   } catch (error) {
     console.error(error.message);
     process.exitCode = 1;

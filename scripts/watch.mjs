@@ -7,6 +7,7 @@ import { existsSync, watch } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { readArguments, refuse } from './arguments.mjs';
 import { writeBundle } from './bundle.mjs';
 import { QUICK_TESTS } from './quick-tests.mjs';
 
@@ -14,13 +15,10 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 /** An editor writes a file in several steps, and a linker needs some time. */
 const SETTLED_MS = 100;
 
-const names = process.argv.slice(2);
+const { positionals: names } = readArguments({ words: { name: 'test' } });
 const files = (names.length > 0 ? names : QUICK_TESTS).map((name) => path.join('__test__', `${name}.test.mjs`));
 const missing = files.find((file) => !existsSync(path.join(root, file)));
-if (missing !== undefined) {
-  console.error(`there is no ${missing}`);
-  process.exit(2);
-}
+if (missing !== undefined) refuse(`there is no ${missing}`);
 
 let timer;
 let runner;
