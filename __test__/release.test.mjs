@@ -217,6 +217,39 @@ describe('the workflow of a release', () => {
     }
   });
 
+  /** The steps of a job, by their text. */
+  const steps = (job) => job.split(/\n {6}- /).slice(1);
+
+  test('uploads nothing where it was started by hand, which may be for a tag too', () => {
+    const uploads = steps(jobs.publish).filter((step) => /attest-build|release\.mjs publish(?! --dry-run)|gh release/.test(step));
+    assert.equal(uploads.length, 3);
+    for (const step of uploads) assert.match(step, /^ {8}if: github\.event_name == 'push'$/m);
+  });
+
+  test('releases only what is on the main branch', (t) => {
+    const check = steps(jobs.version).find((step) => step.includes('merge-base'));
+    assert.match(jobs.version, /fetch-depth: 0/);
+    assert.match(check, /^ {8}if: github\.event_name == 'push'$/m);
+    const [, line] = /^ {8}run: (.*)$/m.exec(check);
+    const cwd = folder(t);
+    const sh = (command) =>
+      spawnSync('sh', ['-c', command], {
+        cwd,
+        encoding: 'utf8',
+        env: { ...process.env, DEFAULT_BRANCH: 'main', GIT_CONFIG_GLOBAL: '/dev/null' },
+      });
+    const commit = 'git -c user.name=a -c user.email=a@b commit -q --allow-empty -m one';
+    assert.equal(sh(`git init -q . && ${commit} && git update-ref refs/remotes/origin/main HEAD`).status, 0);
+    assert.equal(sh(line).status, 0);
+    assert.equal(sh(commit).status, 0);
+    const { status, stdout } = sh(line);
+    assert.deepEqual([status, stdout], [1, '::error::the tag is on no commit of main\n']);
+  });
+
+  test('marks a version that comes before a release as such', () => {
+    assert.match(jobs.publish, /gh release create [^\n]*\$\{\{ contains\(github\.ref_name, '-'\) && '--prerelease' \|\| '' \}\}/);
+  });
+
   test('fetches tools in one version', () => {
     assert.match(jobs.build, /pip.* install .*--requirement \.ci\/cross\.txt/);
     for (const [, tool] of workflow.matchAll(/cargo install .*?(\S+)$/gm)) assert.match(tool, /@\d+\.\d+\.\d+$/);
