@@ -353,6 +353,29 @@ test('the packages of the platforms are published first, and all in this version
   assert.throws(() => published(files.with(1, old)), /lacks /);
 });
 
+test('the API of a release is compared with that of the one before', { skip: process.platform === 'win32' && 'it runs on Linux' }, (t) => {
+  const cwd = folder(t);
+  for (const name of ['crate.mjs', 'arguments.mjs']) cpSync(path.join(root, 'scripts', name), path.join(cwd, 'scripts', name));
+  writeFileSync(path.join(cwd, '.gitignore'), 'bin\n');
+  mkdirSync(path.join(cwd, 'bin'));
+  writeFileSync(path.join(cwd, 'bin', 'cargo'), '#!/bin/sh\necho "$@"\n', { mode: 0o700 });
+  const env = { ...process.env, PATH: `${path.join(cwd, 'bin')}:${process.env.PATH}`, GIT_CONFIG_GLOBAL: '/dev/null' };
+  const sh = (command) => {
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', command], { cwd, encoding: 'utf8', env });
+    assert.equal(status, 0, stderr);
+    return stdout;
+  };
+  const commit = 'git add . && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m one';
+  const compared = () => /--baseline-rev (\S+)/.exec(sh(`'${process.execPath}' scripts/crate.mjs semver`))?.[1];
+  sh(`git init -q . && ${commit} && git tag v0.1.0 && ${commit} && git tag v0.2.0`);
+  // In the workflow of a release its own tag is there already.
+  assert.equal(compared(), 'v0.1.0');
+  writeFileSync(path.join(cwd, 'changed'), '');
+  assert.equal(compared(), 'v0.2.0');
+  sh(commit);
+  assert.equal(compared(), 'v0.2.0');
+});
+
 test('the folder of the sources is not published', () => {
   const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   assert.equal(scripts.prepublishOnly, 'node scripts/release.mjs refuse');

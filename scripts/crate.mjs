@@ -53,7 +53,10 @@ function hasTheRightFiles(listed) {
 }
 
 function checkVersion() {
-  const tag = output('git', ['describe', '--tags', '--abbrev=0', '--match', 'v[0-9]*'], { quiet: true })?.trim();
+  // Where nothing differs from a release, such as in its own workflow, that is compared with the one before.
+  const isCommitted = output('git', ['status', '--porcelain'], { quiet: true }) === '';
+  const since = ['describe', '--tags', '--abbrev=0', '--match', 'v[0-9]*', isCommitted ? 'HEAD^' : 'HEAD'];
+  const tag = output('git', since, { quiet: true })?.trim();
   if (!tag) return skip('no release is tagged yet (v<version>), so there is no API to compare with', true);
   if (output('cargo', ['semver-checks', '--version'], { quiet: true }) === undefined) {
     return skip(
