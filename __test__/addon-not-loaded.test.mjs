@@ -91,6 +91,7 @@ describe('a package that is missing', () => {
   const manifests = {
     'is missing': { put: rmSync, problem: /package\.json is missing: delete node_modules/ },
     'is cut short': { put: (file) => truncateSync(file, 10), problem: /package\.json is damaged: delete node_modules/ },
+    'has no object': { put: (file) => writeFileSync(file, 'null'), problem: /package\.json is damaged: delete node_modules/ },
   };
   for (const [how, { put, problem }] of Object.entries(manifests)) {
     test(`has a package.json that ${how}`, (t) => {
@@ -244,6 +245,16 @@ describe('a flag', () => {
       /with --allow-addons/,
     );
     assert.deepEqual(load({ flags: ['--no-warnings', permission, '--allow-fs-read=*', '--allow-addons'] }), { loaded: VERSION });
+  });
+
+  test(`${permission} with --allow-addons, and --no-addons in its other spelling`, needsPermission, (t) => {
+    const { load } = install(t);
+    for (const flag of ['--no-addons', '--no_addons'])
+      failedHere(
+        load({ flags: ['--no-warnings', permission, '--allow-fs-read=*', '--allow-addons', flag] }),
+        /^addons are disabled by --no-addons/,
+        /without that flag/,
+      );
   });
 
   test(`${permission} that may not read the addon`, { skip: major === 20 && 'Node.js 20 lets every module be loaded' }, (t) => {

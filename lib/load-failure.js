@@ -160,8 +160,8 @@ function partly(name, attempt) {
   if (folder === undefined) return undefined;
   const manifest = path.join(folder, 'package.json');
   try {
-    JSON.parse(readFileSync(manifest, 'utf8'));
-    return undefined;
+    if (JSON.parse(readFileSync(manifest, 'utf8')) instanceof Object) return undefined;
+    return [`the package ${name} is damaged: ${manifest} is damaged`, reinstall(attempt)];
   } catch (error) {
     const { code } = /** @type {{ code?: string }} */ (error);
     if (code === 'EACCES' || code === 'EPERM')
@@ -244,8 +244,9 @@ const spec = ({ target, version }) => `${packageOf(/** @type {Target} */ (target
 /** @param {unknown} error */
 const messageOf = (error) => (error instanceof Error ? error.message : String(error ?? ''));
 
-/** @param {string} flag */
-const hasFlag = (flag) => process.execArgv.includes(flag) || ` ${process.env.NODE_OPTIONS ?? ''} `.includes(` ${flag} `);
+/** Whether Node.js was started with a flag, which it knows with underscores too. @param {string} flag */
+const hasFlag = (flag) =>
+  [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)].some((given) => given.replaceAll('_', '-') === flag);
 
 /** Whether Node.js runs with its permission model. */
 const isRestricted = () => /** @type {any} */ (process).permission !== undefined;
