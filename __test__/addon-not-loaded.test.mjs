@@ -5,33 +5,14 @@ import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, 
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-
-import { buildSync } from 'esbuild';
 
 import { inspect } from '../scripts/addon.mjs';
-import { ADDON, PLATFORM_PACKAGE, TARGET, VERSION, install, load } from './helpers/installations.mjs';
+import { ADDON, PLATFORM_PACKAGE, TARGET, VERSION, failedHere, install, load } from './helpers/installations.mjs';
 import { folder } from './helpers/programs.mjs';
 
 const { flaw } = createRequire(import.meta.url)('../lib/addon-file.js');
 const onLinux = { skip: process.platform !== 'linux' && 'it reads ELF files' };
 const [major, minor] = process.versions.node.split('.').map(Number);
-
-/** Returns the error of the package, whose message begins with a cause and ends with what this system needs. */
-function failed(outcome, cause, remedy) {
-  assert.equal(outcome.name, 'ExecutionError', JSON.stringify(outcome));
-  assert.equal(outcome.code, 'ADDON_NOT_LOADED');
-  assert.match(outcome.message, cause);
-  assert.equal(outcome.message.search(cause), 0, `it does not begin with its cause: ${outcome.message}`);
-  assert.match(outcome.message, remedy);
-  assert.ok(outcome.message.includes(`(this is ${process.platform} ${process.arch}`), outcome.message);
-}
-
-/** Does the same for a process that has a target. */
-function failedHere(outcome, cause, remedy) {
-  failed(outcome, cause, remedy);
-  assert.ok(outcome.message.endsWith(`; the addon for it is ${PLATFORM_PACKAGE}@${VERSION})`), outcome.message);
-}
 
 test('an installation as npm makes it loads', (t) => {
   assert.deepEqual(install(t).load(), { loaded: VERSION });
@@ -224,76 +205,6 @@ describe('a file', () => {
     chmodSync(addon, 0);
     failedHere(load(), /^the addon may not be read/, /permission/);
   });
-});
-
-describe('a flag', () => {
-  test('--no-addons', (t) => {
-    failedHere(install(t).load({ flags: ['--no-addons'] }), /^addons are disabled by --no-addons/, /without that flag/);
-  });
-
-  test('--no-addons in NODE_OPTIONS', (t) => {
-    failedHere(install(t).load({ env: { NODE_OPTIONS: '--no-addons' } }), /^addons are disabled by --no-addons/, /NODE_OPTIONS/);
-  });
-
-  const permission = major >= 24 ? '--permission' : '--experimental-permission';
-  const needsPermission = { skip: major === 20 && minor < 12 && 'this Node.js has no --allow-addons' };
-  test(`${permission} without --allow-addons`, needsPermission, (t) => {
-    const { load } = install(t);
-    failedHere(
-      load({ flags: ['--no-warnings', permission, '--allow-fs-read=*'] }),
-      /^the permission model allows no addons/,
-      /with --allow-addons/,
-    );
-    assert.deepEqual(load({ flags: ['--no-warnings', permission, '--allow-fs-read=*', '--allow-addons'] }), { loaded: VERSION });
-  });
-
-  test(`${permission} with --allow-addons, and --no-addons in its other spelling`, needsPermission, (t) => {
-    const { load } = install(t);
-    for (const flag of ['--no-addons', '--no_addons'])
-      failedHere(
-        load({ flags: ['--no-warnings', permission, '--allow-fs-read=*', '--allow-addons', flag] }),
-        /^addons are disabled by --no-addons/,
-        /without that flag/,
-      );
-  });
-
-  test(`${permission} that may not read the addon`, { skip: major === 20 && 'Node.js 20 lets every module be loaded' }, (t) => {
-    const { app, at, load } = install(t);
-    const readable = [path.join(app, 'main.cjs'), path.join(app, 'package.json'), `${at('execution-engine')}${path.sep}`];
-    const outcome = load({ flags: ['--no-warnings', permission, ...readable.map((file) => `--allow-fs-read=${file}`), '--allow-addons'] });
-    failedHere(
-      outcome,
-      /^(the permission model does not allow|the package .* was not found, as far as the permission model)/,
-      /--allow-fs-read/,
-    );
-  });
-
-  // Each of these runs the program while a snapshot is built of it.
-  const snapshots = {
-    '--build-snapshot': ['--snapshot-blob', 'blob', '--build-snapshot', 'bundle.cjs'],
-    '--build_snapshot': ['--snapshot-blob', 'blob', '--build_snapshot', 'bundle.cjs'],
-    '--build-snapshot-config': ['--snapshot-blob', 'blob', '--build-snapshot-config', 'snapshot.json'],
-    'the snapshot of a single executable': ['--experimental-sea-config', 'sea.json'],
-  };
-  for (const [name, flags] of Object.entries(snapshots)) {
-    test(name, { skip: major === 20 && minor < 12 && 'this Node.js does not know each of these ways' }, (t) => {
-      const app = folder(t);
-      const contents = `require(${JSON.stringify(fileURLToPath(new URL('../dist/engine.js', import.meta.url)))})`;
-      buildSync({
-        stdin: { contents, resolveDir: app },
-        bundle: true,
-        platform: 'node',
-        external: ['@escher/*'],
-        outfile: path.join(app, 'bundle.cjs'),
-      });
-      copyFileSync(ADDON, path.join(app, path.basename(ADDON)));
-      writeFileSync(path.join(app, 'snapshot.json'), JSON.stringify({ builder: 'bundle.cjs' }));
-      writeFileSync(path.join(app, 'sea.json'), JSON.stringify({ main: 'bundle.cjs', output: 'blob', useSnapshot: true }));
-      const { status, stderr } = spawnSync(process.execPath, flags, { cwd: app, encoding: 'utf8' });
-      assert.notEqual(status, 0);
-      assert.match(stderr, /a startup snapshot cannot hold a native addon: .*after the snapshot was deserialized/);
-    });
-  }
 });
 
 test('a Node.js that is too old', (t) => {

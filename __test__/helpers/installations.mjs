@@ -1,4 +1,5 @@
 // Folders in which the package is installed as npm would install it, and what a program there finds.
+import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -63,4 +64,20 @@ export function load(app, { flags = [], env = {}, before = '', specifier = '@esc
   });
   if (!stdout.startsWith('{')) throw new Error(`it said nothing, and ended by ${signal}: ${stderr}`);
   return JSON.parse(stdout);
+}
+
+/** Checks that an outcome is the error of the package, whose message begins with a cause and ends with what this system needs. */
+export function failed(outcome, cause, remedy) {
+  assert.equal(outcome.name, 'ExecutionError', JSON.stringify(outcome));
+  assert.equal(outcome.code, 'ADDON_NOT_LOADED');
+  assert.match(outcome.message, cause);
+  assert.equal(outcome.message.search(cause), 0, `it does not begin with its cause: ${outcome.message}`);
+  assert.match(outcome.message, remedy);
+  assert.ok(outcome.message.includes(`(this is ${process.platform} ${process.arch}`), outcome.message);
+}
+
+/** Checks the same for a process that has a target. */
+export function failedHere(outcome, cause, remedy) {
+  failed(outcome, cause, remedy);
+  assert.ok(outcome.message.endsWith(`; the addon for it is ${PLATFORM_PACKAGE}@${VERSION})`), outcome.message);
 }
