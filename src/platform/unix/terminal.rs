@@ -2,12 +2,11 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Winsize, tcgetattr, tcsetattr, tcsetwinsize,
-};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::is_exhaustion;
 use super::pipe::{PipeReader, PipeWriter, above_stderr, duplicate_from, set_nonblocking};
@@ -54,15 +53,32 @@ impl Terminal {
         let path = ptsname(&ours, Vec::new())?;
         let child = above_stderr(open_child_end(&ours, &path)?)?;
         tcsetwinsize(&child, winsize(size))?;
-        let mut modes = tcgetattr(&child)?;
+        let mut modes = modes_of(&child)?;
         // A backspace erases a whole character.
-        modes.input_modes |= InputModes::IUTF8;
-        tcsetattr(&child, OptionalActions::Now, &modes)?;
+        modes.c_iflag |= libc::IUTF8;
+        set_modes(&child, &modes)?;
         set_nonblocking(&ours)?;
         // The runtime polls the two directions apart, each by a number of its own.
         let writer = PipeWriter::from_owned_fd_unchecked(duplicate_from(&ours, libc::STDERR_FILENO + 1)?)?;
         Ok(Self { reader: PipeReader::of_terminal(ours, thread), writer, child, path })
     }
+}
+
+/// Returns the modes of a terminal. Emulators (qemu) have the calls of libc, and lack those with which `rustix` begins.
+fn modes_of(terminal: impl AsFd) -> io::Result<libc::termios> {
+    let mut modes = MaybeUninit::uninit();
+    // SAFETY: the descriptor is open, and the call fills the structure.
+    if unsafe { libc::tcgetattr(terminal.as_fd().as_raw_fd(), modes.as_mut_ptr()) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: filled just above.
+    Ok(unsafe { modes.assume_init() })
+}
+
+fn set_modes(terminal: impl AsFd, modes: &libc::termios) -> io::Result<()> {
+    // SAFETY: the descriptor is open, and the structure is one that the system has filled.
+    let done = unsafe { libc::tcsetattr(terminal.as_fd().as_raw_fd(), libc::TCSANOW, modes) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn winsize(TerminalSize { columns, rows }: TerminalSize) -> Winsize {
@@ -81,10 +97,10 @@ pub(crate) fn end_of_file(terminal: &PipeWriter, is_line_open: bool) -> Vec<u8> 
     const USUAL: u8 = 0x04;
     /// `_POSIX_VDISABLE` of Linux and of macOS.
     const NONE: [u8; 2] = [0, 0xff];
-    let modes = tcgetattr(terminal).ok();
-    let code = modes.as_ref().map(|modes| modes.special_codes[SpecialCodeIndex::VEOF]);
+    let modes = modes_of(terminal).ok();
+    let code = modes.as_ref().map(|modes| modes.c_cc[libc::VEOF]);
     let Some(code) = code.filter(|code| !NONE.contains(code)) else { return vec![USUAL] };
-    let has_lines = modes.is_some_and(|modes| modes.local_modes.contains(LocalModes::ICANON));
+    let has_lines = modes.is_some_and(|modes| modes.c_lflag & libc::ICANON != 0);
     vec![code; if has_lines && is_line_open { 2 } else { 1 }]
 }
 
