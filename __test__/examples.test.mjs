@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { ExecutionManager } from '../examples/execution-manager.mjs';
 import { newEngine } from './helpers/engine.mjs';
 import { folder, until } from './helpers/programs.mjs';
+import { NO_WAITS } from './helpers/waits.mjs';
 
 const example = (name) => fileURLToPath(new URL(`../examples/${name}`, import.meta.url));
 
@@ -68,7 +69,7 @@ test('terminal: in a terminal keys, a resize and Ctrl-C pass through', noTermina
   assert.match(stdout, /interrupted/);
 });
 
-test('interactive: answers what it knows, and ends what it does not', { skip: process.platform !== 'linux' && 'no wait is shown' }, () => {
+test('interactive: answers what it knows, and ends what it does not', { skip: NO_WAITS }, () => {
   const questions = ['asked: Your name:', 'asked: Password:', 'asked: Install for Ann? [y/N]'];
   assert.deepEqual(output('interactive.mjs'), [
     ...questions,

@@ -5,8 +5,9 @@ import { test } from 'node:test';
 
 import { newEngine, recordedEngine } from './helpers/engine.mjs';
 import { exec, folder, nodeProgram, nothing, shell } from './helpers/programs.mjs';
+import { NO_WAITS } from './helpers/waits.mjs';
 
-const onLinux = { skip: process.platform !== 'linux' && 'the system does not show it' };
+const onLinux = { skip: NO_WAITS };
 const has = (program) => spawnSync(program, ['--version']).status === 0;
 const hasPython = has('python3');
 const withPython = { skip: onLinux.skip || (!hasPython && 'there is no python3') };

@@ -1,6 +1,6 @@
 // The documentation as data: its code blocks, its links, its tables, and what index.d.ts promises.
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,9 @@ export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '
 /** Programs that stand in for those that a machine may not have; they come first on the `PATH` of a block. */
 const TOOLS = path.join(root, '__test__', 'helpers', 'tools');
 const TSC = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+const COMPILER = `@typescript/typescript-${process.platform}-${process.arch}`;
+/** Why types cannot be checked here; `false` where they can. The compiler is a program of its own for each platform. */
+export const NO_COMPILER = !existsSync(path.join(root, 'node_modules', COMPILER)) && `${COMPILER} is not installed`;
 
 /** The extensions of the files for blocks; `.mts` and `.mjs` may await at the top. */
 const EXTENSIONS = { js: '.mjs', mjs: '.mjs', cjs: '.cjs', ts: '.mts' };
