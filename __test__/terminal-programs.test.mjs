@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { recordedEngine } from './helpers/engine.mjs';
+import { recordedEngine, uncut } from './helpers/engine.mjs';
 import { exec, file, folder, hasBusybox, shell, until } from './helpers/programs.mjs';
 
 const TERMINAL = { terminal: true };
@@ -150,12 +150,10 @@ withProgram('tput', 'tput knows the size after a resize', async (t) => {
 });
 
 withProgram('sh', 'progress bars as of docker come as lines that are overwritten', async (t) => {
-  const { engine, events } = recordedEngine(t);
   const bars = `printf 'layer 1: waiting\\nlayer 2: waiting\\n'
     for part in 1 2 3; do printf '\\033[2A\\033[2K\\rlayer 1: %s/3\\n\\033[2K\\rlayer 2: %s/3\\n' $part $part; done
     for part in 20 60 100; do printf '\\r\\033[32m%s%%\\033[0m' $part; done; printf '\\n'`;
-  const { id } = await engine.run(shell(bars), TERMINAL);
-  const lines = events.of(id).filter(({ type }) => type === 'stdout');
+  const { lines } = await uncut(recordedEngine(t), shell(bars));
   const whole = lines.filter(({ carriageReturn }) => !carriageReturn).map(({ line }) => line);
   const ones = [1, 2, 3].flatMap((part) => [`layer 1: ${part}/3`, `layer 2: ${part}/3`]);
   assert.deepEqual(whole, ['layer 1: waiting', 'layer 2: waiting', ...ones, '100%']);

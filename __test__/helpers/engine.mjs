@@ -114,6 +114,18 @@ export function wholeLines(events) {
   return lines;
 }
 
+/**
+ * Runs a command in a terminal, and again while a pause between its writes has cut a line, which a busy machine makes. Gives its result
+ * and its lines. `isCut` says which further pieces come from such a pause.
+ */
+export async function uncut({ engine, events }, request, isCut = () => false) {
+  for (let tries = 1; ; tries++) {
+    const result = await engine.run(request, { terminal: true });
+    const lines = events.of(result.id).filter(({ type }) => type === 'stdout');
+    if (tries === 10 || !lines.some((piece) => piece.partial || isCut(piece))) return { result, lines };
+  }
+}
+
 /** The configuration of an engine that writes what is above 10 bytes into files. */
 export const spilling = (overflowDir) => ({
   oversizedOutputStrategy: 'streamToFile',
