@@ -71,8 +71,9 @@ fn three_hundred_runs_leave_no_descriptor_and_no_thread() {
             for _ in 0..60 {
                 round(&engine, dir.path()).await;
             }
-            assert_eq!(open_descriptors(), descriptors);
-            assert!(threads() <= threads_before + 4, "{} threads became {}", threads_before, threads());
+            // The last ones may still be closing theirs.
+            wait_until("the descriptors are back", || open_descriptors() <= descriptors).await;
+            wait_until("the threads have ended", || threads() <= threads_before + 4).await;
             engine.finish().await;
         });
     });
