@@ -196,11 +196,16 @@ mod tests {
     #[test]
     fn a_wait_does_not_end_while_the_machine_sleeps() {
         asleep::alone("platform::clock::tests::a_wait_does_not_end_while_the_machine_sleeps", async {
-            let (begun, outside) = (Instant::now(), Outside::now());
-            let wait = tokio::spawn(sleep(LIMIT));
-            let limited = tokio::spawn(timeout(LIMIT, std::future::pending::<()>()));
-            asleep::during(tokio::time::sleep(SLEEP)).await;
-            assert!(!wait.is_finished() && !limited.is_finished());
+            // Both begin within the sleep: a busy machine may take longer than the limit to reach it.
+            let (begun, outside, wait, limited) = asleep::during(async {
+                let (begun, outside) = (Instant::now(), Outside::now());
+                let wait = tokio::spawn(sleep(LIMIT));
+                let limited = tokio::spawn(timeout(LIMIT, std::future::pending::<()>()));
+                tokio::time::sleep(SLEEP).await;
+                assert!(!wait.is_finished() && !limited.is_finished());
+                (begun, outside, wait, limited)
+            })
+            .await;
             wait.await.unwrap();
             assert_eq!(limited.await.unwrap(), None);
             assert!(begun.elapsed() >= LIMIT && outside.elapsed() >= LIMIT + SLEEP);
