@@ -98,10 +98,12 @@ describe('examples', { concurrency: 2 }, () => {
   for (const block of examples) {
     test(block.at, { skip: missing(block) }, async () => {
       await compiled;
-      const { code, signal, stdout, stderr } = await workshop.run(block);
-      assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
-      if (block.output !== undefined)
-        assert.ok(isShown(block.output, stdout), `it printed\n${stdout}\nand the page shows\n${block.output}`);
+      for (let triesLeft = hasTimes(block) ? 4 : 0; ; triesLeft--) {
+        const { code, signal, stdout, stderr } = await workshop.run(block);
+        assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
+        if (block.output === undefined || isShown(block.output, stdout)) break;
+        assert.ok(triesLeft > 0, `it printed\n${stdout}\nand the page shows\n${block.output}`);
+      }
     });
   }
 
@@ -340,6 +342,9 @@ describe('numbers', () => {
     }
   });
 });
+
+/** Whether something in an example has to happen within a time: what it prints is then another thing when the machine pauses there. */
+const hasTimes = ({ code }) => /[tT]imeoutMs|AbortSignal\.timeout|setTimeout|sleep\(?[ ']*0\./.test(code);
 
 /** Returns why a block cannot run here: a program that it starts is not installed, for example. Others that it may need have stand-ins. */
 function missing({ code, language }) {
