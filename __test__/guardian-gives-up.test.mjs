@@ -1,10 +1,11 @@
-// A process that even SIGKILL does not end, as on a disk that has gone, does not keep the guardian.
+// The guardian gives up what even SIGKILL does not end, as on a disk that has gone, and nothing else.
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-import { guarded, guardianOf, isAlive } from './helpers/guardians.mjs';
-import { until } from './helpers/programs.mjs';
+import { gone, guarded, guardianOf, isAlive, newMark } from './helpers/guardians.mjs';
+import { folder, until, untilWritten } from './helpers/programs.mjs';
 
 /** Returns a control group of version 1 that freezes its members, or why there is none. */
 function freezer() {
@@ -56,4 +57,27 @@ test('a guardian gives up a process that does not end, whatever grace period ano
   host.kill('SIGKILL');
   await until(() => !isAlive(patient), 'the other tree has ended by the stop signal');
   await until(() => !isAlive(guardian), 'the guardian has ended', 40_000);
+});
+
+const linux = { skip: process.platform !== 'linux' && 'processes are looked for in /proc' };
+test('a guardian that was stopped while it ended a tree ends it when it continues', linux, async (t) => {
+  const GRACE_MS = 1_000;
+  /** The guardian gives up what it has tried to kill for so long. */
+  const LONGEST_KILLING_MS = 10_000;
+  const [mark, signals] = [newMark(), path.join(folder(t), 'signals')];
+  const line = `setsid sleep 1000.${mark} & trap 'echo TERM > "${signals}"' TERM; echo ready; while :; do sleep 0.02; : ${mark}; done`;
+  const host = await guarded(
+    t,
+    `engine.on('stdout', ({ line }) => say(line));
+    engine.execute({ command: { type: 'shell', command: ${JSON.stringify(line)} } });`,
+    { config: { controlGroups: false, killGraceMs: GRACE_MS } },
+  );
+  await host.next();
+  const guardian = await guardianOf(host.pid);
+  host.kill('SIGKILL');
+  await untilWritten(signals);
+  process.kill(guardian, 'SIGSTOP');
+  await sleep(GRACE_MS + LONGEST_KILLING_MS);
+  process.kill(guardian, 'SIGCONT');
+  await gone(mark);
 });

@@ -44,6 +44,8 @@ const LONGEST_CLOSING_MS: u64 = 100;
 const LOOK_AGAIN_MS: c_int = 1_000;
 /// The time of killing, in ms, after which the remaining processes hang in the kernel, or belong to another user.
 const LONGEST_KILLING_MS: u64 = 10_000;
+/// The least number of scans that have killed by then: the guardian may have been stopped meanwhile.
+const LEAST_KILL_SCANS: u32 = 10;
 const FIRST_PAUSE_MS: u64 = 2;
 const LONGEST_PAUSE_MS: u64 = 40;
 
@@ -194,8 +196,7 @@ fn end_all(header: &Header, rows: &[Row], trees: &mut [Tree], members: &mut Memb
         if !members.scan(trees, header, now) {
             return;
         }
-        // The other trees are gone, or signals do not end their processes, nor will they.
-        let mut left = trees.iter().filter(|tree| !tree.is_gone && now < tree.kill_at + LONGEST_KILLING_MS).peekable();
+        let mut left = trees.iter().filter(|tree| !tree.is_gone && !is_given_up(tree, now)).peekable();
         if left.peek().is_none() {
             return;
         }
@@ -204,6 +205,11 @@ fn end_all(header: &Header, rows: &[Row], trees: &mut [Tree], members: &mut Memb
         let next_kill = trees.iter().filter(|tree| !tree.is_gone && tree.kill_at > now).map(|tree| tree.kill_at - now);
         sys::sleep_ms(next_kill.fold(pause, u64::min).max(1));
     }
+}
+
+/// Whether signals do not end what is left of a tree, nor will they.
+fn is_given_up(tree: &Tree, now: u64) -> bool {
+    now >= tree.kill_at + LONGEST_KILLING_MS && tree.kill_scans >= LEAST_KILL_SCANS
 }
 
 /// Ends process groups, where the process table cannot be read and only the ids of the groups are known.
@@ -230,13 +236,14 @@ fn end_groups(trees: &mut [Tree], header: &Header) {
                 stop(-tree.leader, tree.stop_signal);
             }
             if !tree.is_gone && now >= tree.kill_at {
+                tree.kill_scans += 1;
                 // SAFETY: no memory is involved.
                 unsafe { sys::kill(-tree.leader, sys::SIGKILL) };
             }
             if now >= tree.kill_at && group_path(header, tree.cgroup, &mut path) {
                 kernel::kill_group(&mut path);
             }
-            is_left |= !tree.is_gone && now < tree.kill_at + LONGEST_KILLING_MS;
+            is_left |= !tree.is_gone && !is_given_up(tree, now);
         }
         if !is_left {
             return;

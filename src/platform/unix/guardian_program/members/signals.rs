@@ -5,10 +5,12 @@ use crate::claims::{DEEPEST_DESCENT, StopSender};
 use crate::sys::{SIGCONT, SIGKILL, SIGSTOP};
 use crate::table::LEADER_FIRST;
 use crate::tree::Tree;
-use crate::{Proc, kernel};
+use crate::{LONGEST_KILLING_MS, Proc, kernel};
 
 /// A tree that starts new members is stopped for at most this many scans before its known members are killed.
 const LONGEST_CHASE: u32 = 400;
+/// Nor for longer than this, in ms: on a busy machine each scan may take long, and the tree is given up after [`LONGEST_KILLING_MS`].
+const LONGEST_CHASE_MS: u64 = LONGEST_KILLING_MS - 2_000;
 
 impl Members {
     /// Whether it descends from a living member that has had the stop signal by an earlier scan.
@@ -47,7 +49,8 @@ impl Members {
             }
             let tree = &trees[proc.owner as usize - 1];
             let has_settled = !tree.has_fresh && !tree.is_moving;
-            if now >= tree.kill_at && (has_settled || tree.kill_scans > LONGEST_CHASE) {
+            let is_late = tree.kill_scans > LONGEST_CHASE || now >= tree.kill_at + LONGEST_CHASE_MS;
+            if now >= tree.kill_at && (has_settled || is_late) {
                 kernel::signal(&proc, SIGKILL);
             }
         }
