@@ -25,8 +25,12 @@ const LONGEST_SCAN: Duration = Duration::from_secs(1);
 /// A tree in which for so long no process has appeared and none has ended is given up: its processes hang in the kernel, or belong to
 /// another user.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5);
+/// The least number of scans that have found no such change by then: the host may have been stopped meanwhile.
+const LEAST_UNCHANGED: u32 = 10;
 /// A tree is given up after so long in any case, such as when scans hang, or a fork bomb has overloaded the machine.
 const GIVE_UP_ANYWAY_AFTER: Duration = Duration::from_secs(30);
+/// A host that notices the end of that time so much later was stopped meanwhile, and the time begins again.
+const STOPPED_FOR: Duration = Duration::from_secs(5);
 
 /// Why a tree is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +93,7 @@ struct Scan {
 enum TerminationPhase {
     Describing { stop_at: Instant },
     Stopping { others_at: Instant, kill_at: Instant },
-    Killing { last_change: Instant, give_up_at: Instant },
+    Killing { last_change: Instant, unchanged: u32, give_up_at: Instant },
 }
 
 impl Termination {
@@ -179,6 +183,9 @@ impl Termination {
             // The description is taken when its scan ends.
             TerminationPhase::Describing { stop_at } if now >= stop_at => self.stop(leader_exited, now),
             TerminationPhase::Stopping { kill_at, .. } if now >= kill_at => self.kill(leader_exited, now),
+            TerminationPhase::Killing { give_up_at, .. } if now >= give_up_at + STOPPED_FOR => {
+                self.kill(leader_exited, now)
+            }
             TerminationPhase::Killing { give_up_at, .. } if now >= give_up_at => {
                 self.is_given_up = true;
                 // It may have thousands of members.
@@ -222,10 +229,11 @@ impl Termination {
                 return false;
             }
             TerminationPhase::Stopping { .. } => {}
-            TerminationPhase::Killing { last_change, give_up_at } => {
+            TerminationPhase::Killing { last_change, unchanged, give_up_at } => {
+                *unchanged += 1;
                 if sight.has_changed {
-                    *last_change = now;
-                } else if now >= *last_change + GIVE_UP_AFTER {
+                    (*last_change, *unchanged) = (now, 0);
+                } else if *unchanged >= LEAST_UNCHANGED && now >= *last_change + GIVE_UP_AFTER {
                     *give_up_at = now;
                 }
             }
@@ -259,7 +267,8 @@ impl Termination {
 
     fn kill(&mut self, leader_exited: bool, now: Instant) {
         self.announced = Some(Duration::ZERO);
-        self.phase = TerminationPhase::Killing { last_change: now, give_up_at: now + GIVE_UP_ANYWAY_AFTER };
+        self.phase =
+            TerminationPhase::Killing { last_change: now, unchanged: 0, give_up_at: now + GIVE_UP_ANYWAY_AFTER };
         self.begin_scans(leader_exited, now);
     }
 

@@ -36,7 +36,7 @@ fn stop_from(now: Instant) -> TerminationPhase {
 }
 
 fn kill_from(now: Instant) -> TerminationPhase {
-    TerminationPhase::Killing { last_change: now, give_up_at: now + GIVE_UP_ANYWAY_AFTER }
+    TerminationPhase::Killing { last_change: now, unchanged: 0, give_up_at: now + GIVE_UP_ANYWAY_AFTER }
 }
 
 fn sight(stop: StopSent) -> Sight {
@@ -252,7 +252,9 @@ async fn a_tree_that_does_not_change_is_given_up() {
     let mut ending = in_phase(&leader, StopOrder::Tree, kill_from(now));
     let change = now + GIVE_UP_AFTER;
     assert!(!take(&mut ending, true, change));
-    assert!(!take(&mut ending, false, change + GIVE_UP_AFTER.saturating_sub(MOMENT)));
+    for _ in 1..LEAST_UNCHANGED {
+        assert!(!take(&mut ending, false, change + GIVE_UP_AFTER.saturating_sub(MOMENT)));
+    }
     assert!(take(&mut ending, false, change + GIVE_UP_AFTER));
     let (killed, ..) = ending.into_report();
     assert!(killed.mechanism.ends_with("unreaped: still there when given up"), "{}", killed.mechanism);
@@ -261,6 +263,25 @@ async fn a_tree_that_does_not_change_is_given_up() {
     let mut ending = in_phase(&leader, StopOrder::Tree, kill_from(now));
     assert!(!take(&mut ending, true, now + GIVE_UP_ANYWAY_AFTER.saturating_sub(MOMENT)));
     assert!(take(&mut ending, true, now + GIVE_UP_ANYWAY_AFTER), "however much it changes");
+}
+
+#[tokio::test]
+async fn a_host_that_was_stopped_while_it_killed_a_tree_does_not_give_it_up() {
+    let leader = Launch::sleeper();
+    let now = Instant::now();
+    let mut ending = in_phase(&leader, StopOrder::Tree, kill_from(now));
+    let later = now + GIVE_UP_ANYWAY_AFTER.saturating_sub(MOMENT);
+    for _ in 1..LEAST_UNCHANGED {
+        assert!(
+            !ending.take(Some(Sight::default()), false, later),
+            "one scan has killed, and another has not seen the end"
+        );
+        assert!(!ending.tick(false, later));
+    }
+    let much_later = now + GIVE_UP_ANYWAY_AFTER + STOPPED_FOR;
+    assert!(!ending.tick(false, much_later));
+    assert!(!ending.tick(false, much_later + GIVE_UP_ANYWAY_AFTER.saturating_sub(MOMENT)), "the time has begun again");
+    assert!(ending.tick(false, much_later + GIVE_UP_ANYWAY_AFTER));
 }
 
 #[tokio::test]
