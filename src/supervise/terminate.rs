@@ -184,7 +184,7 @@ impl Termination {
             TerminationPhase::Describing { stop_at } if now >= stop_at => self.stop(leader_exited, now),
             TerminationPhase::Stopping { kill_at, .. } if now >= kill_at => self.kill(leader_exited, now),
             TerminationPhase::Killing { give_up_at, .. } if now >= give_up_at + STOPPED_FOR => {
-                self.kill(leader_exited, now)
+                self.kill(leader_exited, now);
             }
             TerminationPhase::Killing { give_up_at, .. } if now >= give_up_at => {
                 self.is_given_up = true;
