@@ -118,3 +118,17 @@ test('no script reads its arguments in another way', () => {
     if (/readArguments\(/.test(text)) assert.ok(WRONG[name.replace('.mjs', '')], `${name} is not tested above`);
   }
 });
+
+test('a module that other scripts import reads no arguments for them', () => {
+  const scripts = readdirSync(path.join(root, 'scripts'))
+    .filter((file) => file.endsWith('.mjs'))
+    .map((name) => ({ name, text: readFileSync(path.join(root, 'scripts', name), 'utf8') }));
+  const isImported = ({ name }) => name !== 'arguments.mjs' && scripts.some(({ text }) => text.includes(`from './${name}'`));
+  const readers = scripts.filter((script) => isImported(script) && / readArguments\(/.test(script.text));
+  assert.ok(readers.length > 3, 'there are some');
+  for (const { name, text } of readers) {
+    const before = text.slice(0, text.search(/ readArguments\(/)).split('\n');
+    const within = before.findLast((line) => /^[a-z]/.test(line) && line.endsWith('{'));
+    assert.match(within, /^function (main|run)\(\)|^if \(process\.argv\[1\] === /, `${name} reads them in: ${within}`);
+  }
+});

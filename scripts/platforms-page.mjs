@@ -87,8 +87,10 @@ export function merged(rows, ran) {
 }
 
 function write() {
-  readArguments({});
   writeFileSync(PAGE, page(results()));
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) write();
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  readArguments({});
+  write();
+}
