@@ -44,8 +44,8 @@ const LONGEST_CLOSING_MS: u64 = 100;
 const LOOK_AGAIN_MS: c_int = 1_000;
 /// The time of killing, in ms, after which the remaining processes hang in the kernel, or belong to another user.
 const LONGEST_KILLING_MS: u64 = 10_000;
-/// The least number of scans that have killed by then: the guardian may have been stopped meanwhile.
-const LEAST_KILL_SCANS: u32 = 10;
+/// The longest time between two scans that counts for that, in ms: the guardian may have been stopped meanwhile.
+const LONGEST_STEP_MS: u64 = 1_000;
 const FIRST_PAUSE_MS: u64 = 2;
 const LONGEST_PAUSE_MS: u64 = 40;
 
@@ -196,7 +196,7 @@ fn end_all(header: &Header, rows: &[Row], trees: &mut [Tree], members: &mut Memb
         if !members.scan(trees, header, now) {
             return;
         }
-        let mut left = trees.iter().filter(|tree| !tree.is_gone && !is_given_up(tree, now)).peekable();
+        let mut left = trees.iter().filter(|tree| !tree.is_gone && !is_given_up(tree)).peekable();
         if left.peek().is_none() {
             return;
         }
@@ -208,8 +208,8 @@ fn end_all(header: &Header, rows: &[Row], trees: &mut [Tree], members: &mut Memb
 }
 
 /// Whether signals do not end what is left of a tree, nor will they.
-fn is_given_up(tree: &Tree, now: u64) -> bool {
-    now >= tree.kill_at + LONGEST_KILLING_MS && tree.kill_scans >= LEAST_KILL_SCANS
+fn is_given_up(tree: &Tree) -> bool {
+    tree.killed_for >= LONGEST_KILLING_MS
 }
 
 /// Ends process groups, where the process table cannot be read and only the ids of the groups are known.
@@ -236,14 +236,14 @@ fn end_groups(trees: &mut [Tree], header: &Header) {
                 stop(-tree.leader, tree.stop_signal);
             }
             if !tree.is_gone && now >= tree.kill_at {
-                tree.kill_scans += 1;
+                tree.count_killing(now);
                 // SAFETY: no memory is involved.
                 unsafe { sys::kill(-tree.leader, sys::SIGKILL) };
             }
             if now >= tree.kill_at && group_path(header, tree.cgroup, &mut path) {
                 kernel::kill_group(&mut path);
             }
-            is_left |= !tree.is_gone && !is_given_up(tree, now);
+            is_left |= !tree.is_gone && !is_given_up(tree);
         }
         if !is_left {
             return;

@@ -200,7 +200,7 @@ impl Members {
             tree.is_gone = tree.quiet_scans >= wanted;
             is_left |= !tree.is_gone;
             if now >= tree.kill_at {
-                tree.kill_scans += 1;
+                tree.count_killing(now);
                 if is_populated {
                     kernel::kill_group(&mut path);
                 }

@@ -2,8 +2,8 @@
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use crate::Proc;
 use crate::table::{ALLOW_DETACHED, LEADER_STOPPED, Row, TAG_BYTES};
+use crate::{LONGEST_STEP_MS, Proc};
 
 /// An execution that is being ended.
 #[derive(Clone, Copy)]
@@ -30,6 +30,10 @@ pub(crate) struct Tree {
     pub(crate) grows: bool,
     pub(crate) scans: u32,
     pub(crate) kill_scans: u32,
+    /// The latest time at which it was killed; 0: it was not yet.
+    killed_at: u64,
+    /// The time of killing so far, in ms, without that in which the guardian was stopped.
+    pub(crate) killed_for: u64,
     pub(crate) quiet_scans: u32,
     pub(crate) unsure_scans: u32,
 }
@@ -60,6 +64,8 @@ impl Tree {
             grows: false,
             scans: 0,
             kill_scans: 0,
+            killed_at: 0,
+            killed_for: 0,
             quiet_scans: 0,
             unsure_scans: 0,
         }
@@ -71,6 +77,13 @@ impl Tree {
             self.others_at = now + grace / 2;
             self.kill_at = now + grace;
         }
+    }
+
+    /// Counts a scan that kills, and the time since the one before.
+    pub(crate) fn count_killing(&mut self, now: u64) {
+        self.kill_scans += 1;
+        self.killed_for += (now - self.killed_at.max(self.kill_at)).min(LONGEST_STEP_MS);
+        self.killed_at = now;
     }
 
     pub(crate) fn segment(&self) -> &[u8] {

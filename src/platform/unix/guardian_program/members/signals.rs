@@ -49,7 +49,7 @@ impl Members {
             }
             let tree = &trees[proc.owner as usize - 1];
             let has_settled = !tree.has_fresh && !tree.is_moving;
-            let is_late = tree.kill_scans > LONGEST_CHASE || now >= tree.kill_at + LONGEST_CHASE_MS;
+            let is_late = tree.kill_scans > LONGEST_CHASE || tree.killed_for >= LONGEST_CHASE_MS;
             if now >= tree.kill_at && (has_settled || is_late) {
                 kernel::signal(&proc, SIGKILL);
             }
