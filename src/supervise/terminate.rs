@@ -25,8 +25,8 @@ const LONGEST_SCAN: Duration = Duration::from_secs(1);
 /// A tree in which for so long no process has appeared and none has ended is given up: its processes hang in the kernel, or belong to
 /// another user.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5);
-/// The least number of scans that have found no such change by then: the host may have been stopped meanwhile.
-const LEAST_UNCHANGED: u32 = 10;
+/// The longest time between two scans that counts for that: the host may have been stopped meanwhile.
+const LONGEST_STEP: Duration = Duration::from_millis(500);
 /// A tree is given up after so long in any case, such as when scans hang, or a fork bomb has overloaded the machine.
 const GIVE_UP_ANYWAY_AFTER: Duration = Duration::from_secs(30);
 /// A host that notices the end of that time so much later was stopped meanwhile, and the time begins again.
@@ -93,7 +93,7 @@ struct Scan {
 enum TerminationPhase {
     Describing { stop_at: Instant },
     Stopping { others_at: Instant, kill_at: Instant },
-    Killing { last_change: Instant, unchanged: u32, give_up_at: Instant },
+    Killing { looked_at: Instant, unchanged_for: Duration, give_up_at: Instant },
 }
 
 impl Termination {
@@ -229,11 +229,12 @@ impl Termination {
                 return false;
             }
             TerminationPhase::Stopping { .. } => {}
-            TerminationPhase::Killing { last_change, unchanged, give_up_at } => {
-                *unchanged += 1;
+            TerminationPhase::Killing { looked_at, unchanged_for, give_up_at } => {
+                *unchanged_for += (now - *looked_at).min(LONGEST_STEP);
+                *looked_at = now;
                 if sight.has_changed {
-                    (*last_change, *unchanged) = (now, 0);
-                } else if *unchanged >= LEAST_UNCHANGED && now >= *last_change + GIVE_UP_AFTER {
+                    *unchanged_for = Duration::ZERO;
+                } else if *unchanged_for >= GIVE_UP_AFTER {
                     *give_up_at = now;
                 }
             }
@@ -267,8 +268,11 @@ impl Termination {
 
     fn kill(&mut self, leader_exited: bool, now: Instant) {
         self.announced = Some(Duration::ZERO);
-        self.phase =
-            TerminationPhase::Killing { last_change: now, unchanged: 0, give_up_at: now + GIVE_UP_ANYWAY_AFTER };
+        self.phase = TerminationPhase::Killing {
+            looked_at: now,
+            unchanged_for: Duration::ZERO,
+            give_up_at: now + GIVE_UP_ANYWAY_AFTER,
+        };
         self.begin_scans(leader_exited, now);
     }
 

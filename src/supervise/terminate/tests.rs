@@ -36,7 +36,7 @@ fn stop_from(now: Instant) -> TerminationPhase {
 }
 
 fn kill_from(now: Instant) -> TerminationPhase {
-    TerminationPhase::Killing { last_change: now, unchanged: 0, give_up_at: now + GIVE_UP_ANYWAY_AFTER }
+    TerminationPhase::Killing { looked_at: now, unchanged_for: Duration::ZERO, give_up_at: now + GIVE_UP_ANYWAY_AFTER }
 }
 
 fn sight(stop: StopSent) -> Sight {
@@ -252,9 +252,12 @@ async fn a_tree_that_does_not_change_is_given_up() {
     let mut ending = in_phase(&leader, StopOrder::Tree, kill_from(now));
     let change = now + GIVE_UP_AFTER;
     assert!(!take(&mut ending, true, change));
-    for _ in 1..LEAST_UNCHANGED {
-        assert!(!take(&mut ending, false, change + GIVE_UP_AFTER.saturating_sub(MOMENT)));
+    let mut at = change;
+    while at + LONGEST_STEP < change + GIVE_UP_AFTER {
+        at += LONGEST_STEP;
+        assert!(!take(&mut ending, false, at));
     }
+    assert!(!take(&mut ending, false, change + GIVE_UP_AFTER.saturating_sub(MOMENT)));
     assert!(take(&mut ending, false, change + GIVE_UP_AFTER));
     let (killed, ..) = ending.into_report();
     assert!(killed.mechanism.ends_with("unreaped: still there when given up"), "{}", killed.mechanism);
@@ -271,7 +274,7 @@ async fn a_host_that_was_stopped_while_it_killed_a_tree_does_not_give_it_up() {
     let now = Instant::now();
     let mut ending = in_phase(&leader, StopOrder::Tree, kill_from(now));
     let later = now + GIVE_UP_ANYWAY_AFTER.saturating_sub(MOMENT);
-    for _ in 1..LEAST_UNCHANGED {
+    for _ in 0..20 {
         assert!(
             !ending.take(Some(Sight::default()), false, later),
             "one scan has killed, and another has not seen the end"
@@ -282,6 +285,23 @@ async fn a_host_that_was_stopped_while_it_killed_a_tree_does_not_give_it_up() {
     assert!(!ending.tick(false, much_later));
     assert!(!ending.tick(false, much_later + GIVE_UP_ANYWAY_AFTER.saturating_sub(MOMENT)), "the time has begun again");
     assert!(ending.tick(false, much_later + GIVE_UP_ANYWAY_AFTER));
+}
+
+#[tokio::test]
+async fn a_pause_of_the_host_counts_little_however_many_scans_there_were() {
+    let leader = Launch::sleeper();
+    let mut now = Instant::now();
+    let mut ending = in_phase(&leader, StopOrder::Tree, kill_from(now));
+    let mut look = |pause| {
+        now += pause;
+        assert!(!ending.take(Some(Sight::default()), false, now));
+        ending.tick(false, now)
+    };
+    for _ in 0..20 {
+        assert!(!look(SLOWEST_SCAN));
+    }
+    assert!(!look(Duration::from_secs(12)), "it has been killed for a second");
+    assert!(!look(GIVE_UP_AFTER.saturating_sub(SLOWEST_SCAN * 20 + LONGEST_STEP + LONGEST_STEP)));
 }
 
 #[tokio::test]
