@@ -23,7 +23,7 @@ impl Bounded {
         limit: Duration,
         read: impl Fn(&Proc) -> T + Copy + Send + 'static,
     ) -> (Vec<(Proc, T)>, Vec<Proc>) {
-        let deadline = Instant::now() + limit;
+        let mut deadline = Instant::now() + limit;
         let (mut answers, mut hanging) = (Vec::with_capacity(procs.len()), Vec::new());
         let mut rest = procs;
         while !rest.is_empty() {
@@ -46,6 +46,8 @@ impl Bounded {
                         answers.push(answer);
                         rest = &rest[1..];
                     }
+                    // The host was stopped meanwhile, and this thread with it.
+                    Err(RecvTimeoutError::Timeout) if deadline.elapsed() > limit => deadline = Instant::now() + limit,
                     Err(RecvTimeoutError::Timeout) => {
                         hanging.extend(rest.first());
                         self.reader = None;
@@ -81,5 +83,29 @@ impl Bounded {
         let is_given = give.send(work).is_ok();
         self.reader = Some(give);
         is_given
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::procs;
+    use super::*;
+    use crate::platform::clock::asleep;
+
+    /// Stops this process for longer than the limit, and takes some time after that.
+    fn read_and_pause(_: &Proc) -> u8 {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "kill -STOP $PPID; sleep 2.5; kill -CONT $PPID"]).status().unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        1
+    }
+
+    #[test]
+    fn a_read_does_not_hang_because_the_host_was_stopped() {
+        asleep::alone("platform::unix::bounded::tests::a_read_does_not_hang_because_the_host_was_stopped", async {
+            let own = procs::read(super::super::pid::Pid::from_raw(std::process::id().cast_signed()).unwrap()).unwrap();
+            let (answers, hanging) = Bounded::default().map(&[own], Duration::from_secs(1), read_and_pause);
+            assert_eq!((answers.len(), hanging.len()), (1, 0));
+        });
     }
 }
