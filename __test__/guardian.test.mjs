@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { descriptorsOf, guarded, guardianOf, guardiansOf, isAlive, statOf, statusOf } from './helpers/guardians.mjs';
 import { until } from './helpers/programs.mjs';
+import { NO_OWN_IMAGE } from './helpers/waits.mjs';
 
 const linux = process.platform === 'linux' ? {} : { skip: 'it is looked at by /proc' };
 const RUNS_ONE = 'engine.on("started", ({ pid }) => say(pid)); engine.execute(programs.forever);';
@@ -41,7 +42,7 @@ describe('guardian', { concurrency: 3, ...linux }, () => {
     await until(() => !isAlive(child) && !isAlive(guardian), 'both are gone', 2_000);
   });
 
-  test('has a command line that no pattern for a command matches', async (t) => {
+  test('has a command line that no pattern for a command matches', { skip: NO_OWN_IMAGE }, async (t) => {
     const host = await guarded(t, RUNS_ONE);
     await host.next();
     const guardian = await guardianOf(host.pid);
@@ -51,7 +52,7 @@ describe('guardian', { concurrency: 3, ...linux }, () => {
     host.kill('SIGKILL');
   });
 
-  test('costs less than 2 MiB and no processor time', async (t) => {
+  test('costs less than 2 MiB and no processor time', { skip: NO_OWN_IMAGE }, async (t) => {
     const startedAt = performance.now();
     const host = await guarded(t, 'for (let i = 0; i < 300; i++) await engine.run(programs.nothing); say("ran");');
     await host.next();
