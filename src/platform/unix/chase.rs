@@ -32,7 +32,10 @@ impl<'a> Chase<'a> {
     /// Returns the pursuit of a batch. `scanned` is when the scan before this one began: that scan has found older
     /// processes.
     pub(super) fn of(batch: impl Iterator<Item = &'a Request>, memory: &'a Memory, scanned: u64) -> Self {
-        let is_chased = |request: &&Request| request.act == Act::Kill && request.leader.tree().findings().grows;
+        let is_chased = |request: &&Request| {
+            let findings = request.leader.tree().findings();
+            request.act == Act::Kill && findings.grows && !findings.is_hurried
+        };
         let trees: HashMap<_, _> =
             batch.filter(is_chased).map(|request| (request.leader.tree().leader, &request.leader)).collect();
         let tagged = trees.values().map(|leader| (&*leader.tree().mark.segment, *leader));

@@ -175,13 +175,16 @@ impl Leader {
         self.kill_group();
         let mut findings = self.tree.findings();
         findings.is_hurried = true;
-        let found: HashSet<Identity> = findings.alive.union(&findings.frozen).copied().collect();
+        let found: HashSet<Identity> =
+            findings.alive.union(&findings.frozen).filter(|found| !findings.killed.contains(found)).copied().collect();
         drop(findings);
         for identity in found {
             let Some(member) = procs::read(identity.0).filter(|proc| proc.identity() == identity) else { continue };
             // A refusal has been reported by the scan that was refused.
             if !member.is_dead() && self.signal_member(&member, Signal::KILL).is_ok() {
-                self.tree.findings().mechanism.killed(self.pid, &member);
+                let mut findings = self.tree.findings();
+                findings.killed.insert(identity);
+                findings.mechanism.killed(self.pid, &member);
             }
         }
     }

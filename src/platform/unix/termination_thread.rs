@@ -427,7 +427,7 @@ impl Findings {
         let mut refused = None;
         let mut fresh = false;
         for proc in &others {
-            if self.frozen.insert(proc.identity()) {
+            if !self.is_hurried && self.frozen.insert(proc.identity()) {
                 fresh = true;
                 // If this signal is refused, so is the kill, which reports it.
                 let _ = leader.signal_member(proc, Signal::STOP);

@@ -56,7 +56,7 @@ pub(super) struct Findings {
     pub(super) frozen: HashSet<Identity>,
     /// Members that were sent SIGKILL. They may take some time to exit.
     pub(super) killed: HashSet<Identity>,
-    /// Whether no time is left: members are killed by the scan that finds them, whether others appear or not.
+    /// Whether no time is left: members are killed by the scan that finds them, and not stopped before. The host may exit between the two.
     pub(super) is_hurried: bool,
     /// The number of scans that killed.
     pub(super) kill_scans: u32,

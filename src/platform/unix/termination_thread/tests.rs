@@ -9,25 +9,32 @@ const LIMIT: Duration = Duration::from_secs(20);
 type Sights = Vec<oneshot::Receiver<Sight>>;
 
 fn ask(give: &ThreadSender<Request>, leader: &Arc<Leader>, count: usize, priority: ScanPriority) -> Sights {
-    let request = || {
-        let (answer, sight) = oneshot::channel();
-        let act = Act::Describe { then: None };
-        let sent = give.send(Request { leader: Arc::clone(leader), act, leader_exited: false, priority, answer });
-        assert!(sent.is_ok());
+    let send_one = || {
+        let (request, sight) = request(leader, Act::Describe { then: None }, priority);
+        assert!(give.send(request).is_ok());
         sight
     };
-    (0..count).map(|_| request()).collect()
+    (0..count).map(|_| send_one()).collect()
+}
+
+fn request(leader: &Arc<Leader>, act: Act, priority: ScanPriority) -> (Request, oneshot::Receiver<Sight>) {
+    let (answer, sight) = oneshot::channel();
+    (Request { leader: Arc::clone(leader), act, leader_exited: false, priority, answer }, sight)
+}
+
+/// Scans for this tree alone, and returns the answer.
+fn scan(terminator: &mut Terminator, leader: &Arc<Leader>, act: Act, priority: ScanPriority) -> Sight {
+    let (request, mut sight) = request(leader, act, priority);
+    terminator.serve(&mut Requests::only(request));
+    sight.try_recv().unwrap()
 }
 
 /// Returns the answer to a deadline by a new thread, and whether it has scanned the process table.
 fn stopped_at_a_deadline(leader: &Arc<Leader>) -> (Sight, bool) {
-    let (answer, mut sight) = oneshot::channel();
     let act = Act::Describe { then: Some((StopSignal::default(), StopTargets::Members)) };
-    let priority = ScanPriority::Deadline;
-    let request = Request { leader: Arc::clone(leader), act, leader_exited: false, priority, answer };
     let mut terminator = Terminator::default();
-    terminator.serve(&mut Requests::only(request));
-    (sight.try_recv().unwrap(), terminator.scanned > 0)
+    let sight = scan(&mut terminator, leader, act, ScanPriority::Deadline);
+    (sight, terminator.scanned > 0)
 }
 
 /// Returns how many requests are answered, each of which counts once.
@@ -130,7 +137,7 @@ fn tree_with_session(terminator: &mut Terminator) -> (Arc<Leader>, Proc) {
     let pid = leader.tree().leader;
     let since = Instant::now();
     loop {
-        terminator.serve(&mut Requests::only(request(&leader, Act::Describe { then: None }).0));
+        scan(terminator, &leader, Act::Describe { then: None }, ScanPriority::Normal);
         let found: Vec<Pid> = leader.tree().findings().alive.iter().map(|(pid, _)| *pid).collect();
         let other =
             found.into_iter().filter_map(procs::read).find(|proc| proc.session == Some(proc.pid) && proc.pid != pid);
@@ -140,12 +147,6 @@ fn tree_with_session(terminator: &mut Terminator) -> (Arc<Leader>, Proc) {
         assert!(since.elapsed() < LIMIT, "the second process has started");
         std::thread::yield_now();
     }
-}
-
-fn request(leader: &Arc<Leader>, act: Act) -> (Request, oneshot::Receiver<Sight>) {
-    let (answer, sight) = oneshot::channel();
-    let leader = Arc::clone(leader);
-    (Request { leader, act, leader_exited: false, priority: ScanPriority::Normal, answer }, sight)
 }
 
 fn is_killed(member: &Proc) -> bool {
@@ -163,7 +164,7 @@ async fn what_a_scan_has_stopped_is_killed_without_another_scan() {
     let (leader, other) = tree_with_session(&mut terminator);
     // As if the first scan had found both.
     leader.tree().findings().grows = false;
-    terminator.serve(&mut Requests::only(request(&leader, Act::Kill).0));
+    scan(&mut terminator, &leader, Act::Kill, ScanPriority::Normal);
     assert!(leader.tree().findings().frozen.contains(&other.identity()), "the first scan stops the members");
     assert!(leader.tree().findings().killed.is_empty());
     leader.kill_now();
@@ -175,8 +176,10 @@ async fn what_a_scan_has_stopped_is_killed_without_another_scan() {
 async fn a_scan_kills_at_once_when_no_time_is_left() {
     let mut terminator = Terminator::default();
     let (leader, other) = tree_with_session(&mut terminator);
+    leader.tree().findings().grows = true;
     leader.tree().findings().is_hurried = true;
-    terminator.serve(&mut Requests::only(request(&leader, Act::Kill).0));
+    scan(&mut terminator, &leader, Act::Kill, ScanPriority::Normal);
     assert!(leader.tree().findings().killed.contains(&other.identity()));
+    assert!(leader.tree().findings().frozen.is_empty(), "a host that exits now leaves no stopped process");
     assert!(is_killed(&other));
 }
