@@ -39,10 +39,12 @@ const { values, positionals } = readArguments({
 });
 
 /** The files that run, and what the outcome calls them. */
-const FILES = values.untimed && {
-  files: jsTestFiles(inRoot()).others.map((file) => path.basename(file)),
-  what: 'JavaScript tests that do not measure time or memory closely',
-};
+const FILES = values.untimed
+  ? {
+      files: jsTestFiles(inRoot()).others.map((file) => path.basename(file)),
+      what: 'JavaScript tests that do not measure time or memory closely',
+    }
+  : {};
 
 const SYSTEMS = {
   musl: () => inRootOf('musl', 'linux-x64-musl', muslSystem),
@@ -50,7 +52,7 @@ const SYSTEMS = {
   windows,
 };
 if (values.counts && positionals.join() !== 'arm64') refuse('--counts is for arm64 alone: give arm64 --counts');
-const without = withoutTests(values.only);
+const without = withoutTests(values.only, FILES.files);
 if (without) refuse(`--only: ${without}`);
 process.exitCode = main(positionals.length > 0 ? positionals : Object.keys(SYSTEMS)) ? 0 : 1;
 
