@@ -50,3 +50,24 @@ test('a command whose time is up ends when the host goes on', posix, async (t) =
   assert.deepEqual([status, reason], ['timeout', 'timeout']);
   assert.ok(durationMs >= 950, `${durationMs} ms: the clock continues`);
 });
+
+test('what is in the queue until its time is up has timed out when the host goes on, although a slot was free', posix, async (t) => {
+  const { child, lines, ended } = startHost(`
+    const engine = new ExecutionEngine({ maxConcurrentExecutions: 1, queueTimeoutMs: 2_000 });
+    const started = new Promise((resolve) => engine.once('started', resolve));
+    const first = engine.run(programs.shell('sleep 0.5; echo done'));
+    const second = engine.run(programs.nothing);
+    await started;
+    console.log('started');
+    console.log(JSON.stringify(await Promise.all([first, second])));
+  `);
+  t.after(() => child.kill('SIGKILL'));
+  await lines.next();
+  child.kill('SIGSTOP');
+  await sleep(3_000);
+  child.kill('SIGCONT');
+  const [first, second] = JSON.parse((await lines.next()).value);
+  await ended;
+  assert.deepEqual([first.status, first.stdout], ['completed', 'done\n']);
+  assert.deepEqual([second.status, second.reason], ['timeout', 'queue_timeout']);
+});
