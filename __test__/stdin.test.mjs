@@ -159,12 +159,12 @@ test('a source that never gives anything holds up neither an end nor a timeout n
   const sources = [1, 2, 3].map(() => reported([], { stuckAfter: 0 }));
   assert.equal((await engine.run(shell('exit 3'), { stdin: sources[0] })).exitCode, 3);
   const late = await engine.execute(cat, { stdin: sources[1] });
-  await until(() => sources[1].seen.pulls > 0, 'the source is asked');
+  await until(() => sources[1].seen.pulls > 0, 'the engine pulls from the source');
   await engine.extendTimeout(late, 1);
   assert.equal((await engine.waitForCompletion(late)).status, 'timeout');
   const id = await engine.execute(forever, { stdin: sources[2] });
   await events.line('ready', id);
-  await until(() => sources[2].seen.pulls > 0, 'the source is asked');
+  await until(() => sources[2].seen.pulls > 0, 'the engine pulls from the source');
   await engine.cancel(id);
   assert.deepEqual(
     sources.map(({ seen }) => seen.returns + seen.iterators),

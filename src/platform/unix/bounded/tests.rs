@@ -1,3 +1,5 @@
+//! Tests reads of a host that is stopped meanwhile.
+
 use super::*;
 use crate::platform::clock::asleep;
 use crate::platform::unix::pid::Pid;
