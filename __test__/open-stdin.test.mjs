@@ -116,11 +116,11 @@ test('a queued command that is cancelled refuses what waits', async (t) => {
 
 test('a write after the end, after endInput, or to an input that is not open is refused', async (t) => {
   const engine = newEngine(t);
-  const ended = await engine.execute(cat, OPEN);
+  const ended = await engine.execute(forever, OPEN);
   await engine.endInput(ended);
   await engine.endInput(ended);
   assert.match((await failure(() => engine.write(ended, 'x'), CODE)).message, /id: its input was ended: write before `endInput`/);
-  await engine.waitForCompletion(ended);
+  await engine.cancel(ended);
   assert.match((await failure(() => engine.write(ended, 'x'), CODE)).message, /id: it has ended/);
   await engine.endInput(ended);
 
