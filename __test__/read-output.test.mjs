@@ -8,14 +8,14 @@ import { folder, shell, until, untilFile } from './helpers/programs.mjs';
 
 test('while it runs and after it has ended, of both streams, in whole or the end of it', async (t) => {
   const { engine, events } = recordedEngine(t);
+  let go;
+  const once = new Promise((resolve) => (go = resolve));
   const id = await engine.execute(shell('echo first; echo wrong >&2; echo ready; read line; echo last'), {
     stdin: (async function* () {
       await once;
       yield 'go\n';
     })(),
   });
-  let go;
-  const once = new Promise((resolve) => (go = resolve));
   await events.line('ready', id);
   await events.line('wrong', id);
   assert.equal(await engine.readOutput(id), 'first\nready\n');
