@@ -174,17 +174,19 @@ mod linux {
 
     #[cfg(test)]
     mod tests {
-        use std::process::{Child, Command};
+        use std::io::Read as _;
+        use std::process::{Child, Command, Stdio};
 
         use super::*;
 
         #[test]
         fn a_process_that_computes_is_running_whatever_its_share_of_the_processor() {
-            let start = |program: &str, args: &[&str]| Command::new(program).args(args).spawn().unwrap();
             let is_running = |child: &Child| look(child.id().cast_signed(), InputId::Pipe(0)).is_running;
-            let mut works = start("sh", &["-c", "while :; do :; done"]);
-            let mut sleeps = start("sleep", &["60"]);
-            // The loop ends when its program runs.
+            let endless = "echo ready; while :; do :; done";
+            let mut works = Command::new("sh").args(["-c", endless]).stdout(Stdio::piped()).spawn().unwrap();
+            let mut sleeps = Command::new("sleep").arg("60").spawn().unwrap();
+            works.stdout.take().unwrap().read_exact(&mut [0; 6]).unwrap();
+            // The loop ends when the program sleeps.
             while is_running(&sleeps) {}
             assert!((0..100).all(|_| is_running(&works)));
             for child in [&mut works, &mut sleeps] {
