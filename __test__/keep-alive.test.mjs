@@ -63,9 +63,9 @@ describe('keep-alive', { concurrency: 4 }, () => {
     leftWith(
       await host(`
       const engine = new ExecutionEngine({ maxConcurrentExecutions: 1 });
+      engine.on('stdout', (event) => console.log(event.line));
       engine.execute(programs.shell('sleep 0.2; echo one'));
       engine.execute(programs.shell('sleep 0.2; echo two'));
-      engine.on('stdout', (event) => console.log(event.line));
     `),
       'one\ntwo\n',
     );

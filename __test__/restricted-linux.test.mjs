@@ -132,8 +132,9 @@ describe('a sandbox that denies system calls', { concurrency: 2, skip }, () => {
       const { status, mechanism } = host(
         denying(error, 'pidfd_send_signal'),
         `
+        const started = new Promise((resolve) => engine.once('stdout', resolve));
         const id = await engine.execute(shell(${JSON.stringify(line)}));
-        await new Promise((resolve) => engine.once('stdout', resolve));
+        await started;
         await engine.cancel(id);
         const { status, killed } = engine.getResult(id);
         say({ status, mechanism: killed.mechanism });`,
