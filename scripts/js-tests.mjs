@@ -4,7 +4,7 @@ import path from 'node:path';
 
 /**
  * Tests that measure time or memory closely, or that take all processors, processes or descriptors. A core stays free for the children
- * that they start. All others wait for most of their time: of those as many files run as there are processors.
+ * that they start. All others wait for most of their time: of those one file more runs than there are processors.
  */
 const DEMANDING = [
   'bench',
