@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { newEngine, recordedEngine, wholeLines } from './helpers/engine.mjs';
-import { startHost } from './helpers/hosts.mjs';
+import { startHost, stop } from './helpers/hosts.mjs';
 import { exec, folder, nodeProgram, shell, until } from './helpers/programs.mjs';
 
 /** The pause, in ms: much longer than the silence after which an unfinished line is shown. */
@@ -224,18 +224,22 @@ test('what a command left in its pipe is read, although the host was stopped whe
   skip: process.platform === 'win32' && 'there is no SIGSTOP',
 }, async (t) => {
   // The command exits at once; what it left behind writes while the host is stopped, longer than any drain.
+  const dir = folder(t);
+  const line = `(while [ ! -e '${path.join(dir, 'go')}' ]; do sleep 0.01; done; echo late) & echo early`;
   const source = `
-    const engine = new ExecutionEngine();
-    engine.on('started', ({ pid }) => console.log(pid));
-    const { status, stdout, leaked } = await engine.run(programs.shell('(sleep 0.3; echo late) & echo early'));
+    const engine = new ExecutionEngine({ drainTimeoutMs: 2_000 });
+    engine.on('stdout', ({ line }) => console.log(line));
+    const { status, stdout, leaked } = await engine.run(programs.shell(${JSON.stringify(line)}));
     console.log(JSON.stringify({ status, stdout, leaked }));
   `;
   const { child, lines, ended } = startHost(source);
   t.after(() => child.kill('SIGKILL'));
-  await lines.next();
-  child.kill('SIGSTOP');
+  assert.equal((await lines.next()).value, 'early');
+  await stop(child);
+  writeFileSync(path.join(dir, 'go'), '');
   await sleep(3_000);
   child.kill('SIGCONT');
+  assert.equal((await lines.next()).value, 'late');
   const { value } = await lines.next();
   assert.deepEqual(JSON.parse(value), { status: 'completed', stdout: 'early\nlate\n', leaked: false });
   await ended;

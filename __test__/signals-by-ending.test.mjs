@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 
 import { newEngine } from './helpers/engine.mjs';
 import { guarded, guardianOf } from './helpers/guardians.mjs';
+import { stop } from './helpers/hosts.mjs';
 import { Members } from './helpers/members.mjs';
 import { allowed } from './helpers/pace.mjs';
 import { file, forever, isAlive, runsOnLinux, until } from './helpers/programs.mjs';
@@ -350,7 +351,7 @@ describe('a host that goes', { concurrency: 4, skip }, () => {
     const { tree, host, pids } = await running(t, {}, RUNS);
     const guardian = await guardianOf(host.pid);
     // Stopped, the host starts no other guardian.
-    host.kill('SIGSTOP');
+    await stop(host);
     process.kill(guardian, 'SIGKILL');
     host.kill('SIGKILL');
     await host.exited;

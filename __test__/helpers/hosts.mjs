@@ -1,9 +1,11 @@
 // Separate Node.js processes, for tests that would end or change this one.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync, readdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 import { SLOWNESS } from './pace.mjs';
+import { until } from './programs.mjs';
 
 const PACKAGE = new URL('../../index.js', import.meta.url).href;
 const PROGRAMS = new URL('./programs.mjs', import.meta.url).href;
@@ -40,4 +42,17 @@ export function host(source, { flags = [], env = {}, limitMs = 20_000, stdin = '
       resolve({ code, signal, stdout: stdout(), stderr: stderr(), ms: performance.now() - startedAt });
     });
   });
+}
+
+/** Stops a process by SIGSTOP, and waits until all its threads have stopped: on a busy machine they run for some ms after the signal. */
+export async function stop(child) {
+  child.kill('SIGSTOP');
+  await until(() => isStopped(child.pid), 'each thread has stopped');
+}
+
+function isStopped(pid) {
+  // Elsewhere a process has one state.
+  if (process.platform !== 'linux') return /^T/.test(spawnSync('ps', ['-o', 'state=', '-p', String(pid)]).stdout);
+  const threads = readdirSync(`/proc/${pid}/task`);
+  return threads.every((thread) => /^State:\tT/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8')));
 }
