@@ -1,5 +1,5 @@
-//! Access to private modules for the measurements in `benches/core/`. No product has them: only the feature `bench` does, and
-//! the tests, so that they are compiled with every change.
+//! Access to private modules for the measurements in `benches/core/`. It is compiled with the feature `bench`, and with the tests, so that
+//! every change is checked against it. No released build contains it.
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -7,9 +7,8 @@
 //! Where the system itself ends the trees with their host (Windows, by job objects), there is no guardian.
 //!
 //! The guardian is a program of this crate (`src/platform/unix/guardian_program`), compiled by the build script and embedded in the
-//! library, so that it needs no file of its own in any package. A shell script, which it was before, needs programs that a system may
-//! not have, starts processes where there may be no room for one, and cannot wait without one. Executions are written into shared
-//! memory, so that they cost no system call and cannot fill a pipe without a reader.
+//! library, so that it needs no file of its own in any package. `docs/decisions/guardian-program.md` has the reasons. Executions are written
+//! into shared memory, so that they cost no system call and cannot fill a pipe without a reader.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -28,7 +28,7 @@ mod host_directory;
 #[cfg(any(windows, test))]
 mod windows_rules;
 
-// The build script has stopped before this, so that it is the one error; it is for builds that have another script.
+// The build script stops with this error before the compiler gets here. This copy is for builds with another build script.
 #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 compile_error!("escher-execution-engine runs on Linux, macOS and Windows, and not on this target");
 

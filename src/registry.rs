@@ -184,7 +184,7 @@ impl Record {
         let Some(kept) = self.result() else { return Ok(None) };
         let _masking = match self.masking.try_lock() {
             Ok(masking) => masking,
-            // Another thread masks it: of what is short it has masked all in a moment.
+            // Another thread masks it. This thread waits only for a short result, which is masked in a moment.
             Err(TryLockError::WouldBlock) if !allowance.suffices(redact::shown_bytes(&kept)) => return Err(Beyond),
             Err(_) => self.masking.lock().unwrap_or_else(PoisonError::into_inner),
         };

@@ -113,7 +113,7 @@ impl ExecutionEngine {
     }
 
     /// Returns a result whose end is delivered only now: it may have been made before a secret was added. It is masked
-    /// on this thread, which has seldom to do anything: ends are delivered at once.
+    /// on this thread. That is rarely needed, since ends are delivered at once.
     #[cfg(feature = "node")]
     pub(crate) fn delivered(&self, result: Arc<ExecutionResult>) -> Arc<ExecutionResult> {
         let shared = self.shared();
@@ -221,7 +221,7 @@ impl EngineCore {
         };
         let mut masked_with = match record.masked_with.try_lock() {
             Ok(masked_with) => masked_with,
-            // Another thread masks it: of what is short it has masked all in a moment.
+            // Another thread masks it. This thread waits only for a short result, which is masked in a moment.
             Err(TryLockError::WouldBlock)
                 if !allowance.suffices(result.results.iter().map(|step| redact::shown_bytes(step)).sum()) =>
             {

@@ -7,10 +7,10 @@ use hdrhistogram::Histogram;
 
 use crate::types::Percentiles;
 
-/// Two digits: values are off by 1 % at most, and a histogram takes 15 KB at most.
+/// Two digits: values are off by 1 % at most.
 const DIGITS: u8 = 2;
 
-/// The longest time that is counted, in microseconds; longer ones count as this. It bounds the memory.
+/// The longest time that is counted, in microseconds; longer ones count as this. It bounds the memory: the counters take 20 KB at most.
 const LARGEST: u64 = 2 * 365 * 24 * 3_600 * 1_000_000;
 
 #[derive(Debug)]

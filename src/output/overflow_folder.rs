@@ -34,8 +34,8 @@ impl Folder {
         platform::create_private_dir(&path)?;
         let made =
             file_io::retry_while_exhausted(|| platform::create_private(&path.join(MARKER))).and_then(|mut marker| {
-                // The lock is taken before the marker has text: a marker with text whose lock is free is that of a dead
-                // host.
+                // The lock is taken before the marker has text: a marker with text whose lock is free is that of a host
+                // that has ended.
                 platform::try_lock(&marker)?;
                 file_io::write_all(&mut marker, marker_text(id).as_bytes()).map_err(|(_, error)| error)?;
                 Ok(marker)

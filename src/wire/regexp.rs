@@ -1,4 +1,5 @@
-//! A regular expression of JavaScript in the syntax of the crate `regex-lite`, which reads text as Unicode, and whose `\d`, `\w`, `\s` and `\b` are ASCII.
+//! Translates a regular expression of JavaScript to the syntax of the crate `regex-lite`, which reads text as Unicode, and whose `\d`, `\w`,
+//! `\s` and `\b` are ASCII.
 
 use std::fmt::Write as _;
 use std::iter::Peekable;

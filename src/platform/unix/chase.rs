@@ -29,8 +29,8 @@ pub(super) struct Chase<'a> {
 }
 
 impl<'a> Chase<'a> {
-    /// Returns the pursuit of a batch. `scanned` is when the scan before this one began: that scan has found older
-    /// processes.
+    /// Prepares to stop the members of those trees of a batch that grow while they are killed. `scanned` is when the scan before this one
+    /// began: that scan has found older processes.
     pub(super) fn of(batch: impl Iterator<Item = &'a Request>, memory: &'a Memory, scanned: u64) -> Self {
         let is_chased = |request: &&Request| {
             let findings = request.leader.tree().findings();

@@ -1,7 +1,7 @@
 //! The memory that the host and its guardian share: one row for each execution that runs.
 //!
 //! The library and the guardian both contain this file, so it uses `core` alone. The host writes, the guardian reads, and the host may
-//! die during any write: a row is valid only while its state is [`IN_USE`], and the state is written last.
+//! be killed during any write: a row is valid only while its state is [`IN_USE`], and the state is written last.
 
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
 

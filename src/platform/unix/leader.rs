@@ -166,8 +166,8 @@ impl Leader {
     }
 
     /// Kills the process group, the control group and the members that scans have found, without another scan; scans that follow kill
-    /// what they find at once. For a host that is going away, and for a tree that is given up: without it, members that a scan has
-    /// stopped would stay, stopped.
+    /// what they find at once. For a host that is going away, and for a tree that is given up: without this kill, members that a scan has
+    /// stopped (SIGSTOP) would stay stopped forever.
     pub(crate) fn kill_now(&self) {
         if let Some(group) = &self.tree.group {
             let _ = group.kill();

@@ -201,8 +201,8 @@ mod tests {
         while thread.polling(&mut *step) && thread.wait(until) {}
     }
 
-    /// Calls `attempt` with a limit, and with one twice as long while its thread has not run within that one. Returns what it gives: how
-    /// many steps there were.
+    /// Calls `attempt` with a limit and returns how many steps there were. If there was one step only, the thread did not run within the
+    /// limit: then it calls again with twice the limit.
     fn with_enough_time(first: Duration, mut attempt: impl FnMut(Duration) -> usize) -> usize {
         let mut limit = first;
         loop {

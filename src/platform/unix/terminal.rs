@@ -64,7 +64,7 @@ impl Terminal {
     }
 }
 
-/// Returns the modes of a terminal. Emulators (qemu) have the calls of libc, and lack those with which `rustix` begins.
+/// Returns the modes of a terminal. It calls libc, since user-mode emulators (qemu) lack the newer calls that `rustix` makes first.
 fn modes_of(terminal: impl AsFd) -> io::Result<libc::termios> {
     let mut modes = MaybeUninit::uninit();
     // SAFETY: the descriptor is open, and the call fills the structure.

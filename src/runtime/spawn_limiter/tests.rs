@@ -83,8 +83,8 @@ fn work_runs_in_its_order_and_no_more_of_it_at_once_than_is_usual() {
     assert_eq!((seen, MOST_AT_ONCE.load(Ordering::SeqCst)), ((0..200).collect(), 1));
 }
 
-/// The most periods for which two hundred tasks that hang may delay another one: on an idle machine it is eight. Without more at once they
-/// would be 67.
+/// The most periods for which two hundred hanging tasks may delay another one. On an idle machine it is eight; it would be 67 if the limiter
+/// did not admit more tasks at once while all of them hang.
 const MOST_PERIODS: u32 = 25;
 
 #[test]

@@ -207,7 +207,7 @@ fn end_all(header: &Header, rows: &[Row], trees: &mut [Tree], members: &mut Memb
     }
 }
 
-/// Whether signals do not end what is left of a tree, nor will they.
+/// Whether a tree was killed for so long that signals will not end what is left of it.
 fn is_given_up(tree: &Tree) -> bool {
     tree.killed_for >= LONGEST_KILLING_MS
 }

@@ -9,7 +9,8 @@ use crate::{LONGEST_KILLING_MS, Proc, kernel};
 
 /// A tree that starts new members is stopped for at most this many scans before its known members are killed.
 const LONGEST_CHASE: u32 = 400;
-/// Nor for longer than this, in ms: on a busy machine each scan may take long, and the tree is given up after [`LONGEST_KILLING_MS`].
+/// The longest time, in ms, for which such a tree is stopped before its known members are killed: on a busy machine each scan may take
+/// long, and the tree is given up after [`LONGEST_KILLING_MS`].
 const LONGEST_CHASE_MS: u64 = LONGEST_KILLING_MS - 2_000;
 
 impl Members {
