@@ -59,8 +59,8 @@ function withoutPrototype(options) {
 const places = Array.from({ length: 4096 });
 
 /*
- * Nor is a part of an array taken by a pattern, as in `const [first] = array`, where a caller's changes must do no harm: a pattern
- * that does not come to the end calls the `return` that `Object.prototype` may have.
+ * Code that changed prototypes must not break does not destructure a part of an array, as in `const [first] = array`: a pattern that stops
+ * before the end of the array calls the `return` that `Object.prototype` may have.
  */
 
 /**

@@ -309,7 +309,7 @@ function lockWithout(name, folder) {
   return undefined;
 }
 
-/** Whether a lock file has a package, and not only the wish for it. @param {string} text @param {string} name */
+/** Whether a lock file has a package itself, and not only a dependency on it. @param {string} text @param {string} name */
 const has = (text, name) => text.includes(`${name}@`) || text.includes(`node_modules/${name}"`);
 
 /** @param {string} file */

@@ -63,7 +63,7 @@ const HALF = 'holds half of a surrogate pair, which UTF-8 cannot: remove it, or 
 /** Replaces a value that was removed from the copy. */
 const OMIT = Symbol('omit');
 
-/** The subject of a copy, with the number of values and characters that are left. It is no spread of the subject: that takes 4 µs. */
+/** The subject of a copy, with the number of values and characters that are left. It does not spread the subject, which would take 4 µs. */
 class Budget {
   /** @type {string | undefined} The path of the metadata that is copied now. */
   metadata = undefined;

@@ -234,7 +234,7 @@ function cut(long, most) {
   return letters.length > most ? `${letters.slice(0, most - 1).join('')}…` : long;
 }
 
-/** Names come from outside: nothing in them may be markup, and XML has no word for control characters. @param {string} raw */
+/** Names come from outside: nothing in them may be markup, and XML cannot represent control characters. @param {string} raw */
 function escapeXml(raw) {
   return raw
     .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|\p{Surrogate}/gu, '\ufffd')
