@@ -25,7 +25,7 @@ export function bundle() {
     format: 'cjs',
     platform: 'node',
     target: 'node20',
-    // Node.js 14 knows the rest, and can so say that it is too old.
+    // Node.js 14 can parse everything else, so that it can report that it is too old.
     supported: { 'logical-assignment': false },
     // The option would name each closure anew whenever it is made, some of them for every command.
     keepNames: false,

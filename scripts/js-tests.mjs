@@ -3,8 +3,8 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 
 /**
- * Tests that measure time or memory closely, or that take all processors, processes or descriptors. A core stays free for the children
- * that they start. All others wait for most of their time: of those one file more runs than there are processors.
+ * Tests that measure time or memory closely, or that take all processors, processes or descriptors. One processor stays free for the
+ * children that they start. All other tests wait for most of their time, so one file more runs at a time than there are processors.
  */
 const DEMANDING = [
   'bench',

@@ -42,7 +42,7 @@ export const addonName = ({ name }) => `execution-engine.${name}.node`;
 /** The files in a platform's package beside its addon. */
 export const FILES = ['package.json', 'README.md', 'LICENSE', 'THIRD-PARTY-NOTICES.md'];
 
-/** Fails where the addon is not beside `package.json`: npm packs without a word what lacks a file. It is not released. */
+/** Fails where the addon is not beside `package.json`: npm gives no error for a missing file. The script is not in the released package. */
 const PREPACK = `node -e "require('node:fs').accessSync(require('./package.json').main)"`;
 
 /** Returns the texts of a platform's package, by their names. @param {Target} target */
