@@ -1,8 +1,9 @@
 //! The limit: what this machine does in the least code that still does the work.
 //!
-//! `spawn` runs a program again and again (own session, default signals, two pipes read to their ends, waited for) on a
-//! few threads, which may hand each command over to another thread as a host that keeps its event loop free has to; `read` reads what a program writes. Each prints one JSON object. `benches/bench.mjs` runs it between the
-//! other contenders; it measures no code of the crate, so it stays the same when that changes.
+//! `spawn` runs a program again and again (own session, default signals, two pipes read to their ends, waited for) on a few threads. They may
+//! hand each command over to another thread, as a host has to that keeps its event loop free. `read` reads what a program writes. Each prints
+//! one JSON object. `benches/bench.mjs` runs it between the other contenders; it measures no code of the crate, so it stays the same when that
+//! changes.
 
 use std::process::ExitCode;
 
