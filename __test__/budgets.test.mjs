@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { ExecutionEngine } from '../index.js';
-import { newEngine } from './helpers/engine.mjs';
+import { newEngine, timeOut } from './helpers/engine.mjs';
 import { host } from './helpers/hosts.mjs';
 import { failure, failureNow } from './helpers/outcomes.mjs';
 import { exec, file, folder, nothing, until } from './helpers/programs.mjs';
@@ -105,8 +105,7 @@ test('a diagnosis is bounded: long command lines', async (t) => {
   const line = 'for i in 1 2 3 4 5; do sh -c "echo up; sleep 60; :" sh "$LONG" & done; wait';
   const id = await engine.execute({ command: { type: 'shell', command: line }, env: { LONG: long } });
   await until(async () => (await engine.readOutput(id)) === 'up\n'.repeat(5), 'all of them run');
-  await engine.extendTimeout(id, 1);
-  const { diagnosis } = await engine.waitForCompletion(id);
+  const { diagnosis } = await timeOut(engine, id);
   assert.ok(diagnosis.processes.length > 5);
   for (const { command } of diagnosis.processes) assert.ok(command.length <= 1_024, `${command.length}`);
   assert.ok(

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { recordedEngine } from './helpers/engine.mjs';
+import { recordedEngine, timeOut } from './helpers/engine.mjs';
 import { Members } from './helpers/members.mjs';
 import { guarded, guardianOf } from './helpers/guardians.mjs';
 import { file, isAlive, until } from './helpers/programs.mjs';
@@ -14,7 +14,7 @@ const tools = { skip: (process.platform !== 'linux' || spawnSync('setsid', ['tru
 
 /** A child that has a child of its own, and writes both ids. */
 const KEPT = `sleep 300 & echo $! > "$DIR/kept-child.pid"; echo $$ > "$DIR/kept.pid"; wait`;
-/** One child opts out; one has the word for it, and stays in the session of the command; one is in a session, and has not the word. */
+/** One child opts out; one has the value `detached`, but stays in the session of the command; one has its own session, but not the value. */
 const LINE = `
 ESCHER_EXECUTION_ID=detached setsid sh -c '${KEPT}' >/dev/null 2>&1 &
 ESCHER_EXECUTION_ID=detached sh "$DIR/member.sh" bound >/dev/null 2>&1 &
@@ -41,8 +41,7 @@ const ENDS = {
   timeout: async (engine, request, started) => {
     const id = await engine.execute(request);
     await started;
-    await engine.extendTimeout(id, 1);
-    return engine.waitForCompletion(id);
+    return timeOut(engine, id);
   },
   shutdown: async (engine, request, started) => {
     const id = await engine.execute(request);

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 
 import { gone, guarded, guardiansOf, KINDS, marked, newMark, SHELL } from './helpers/guardians.mjs';
+import { succeedsOnce } from './helpers/pace.mjs';
 import { folder, until } from './helpers/programs.mjs';
 
 const linux = process.platform === 'linux' ? {} : { skip: 'processes are looked for in /proc' };
@@ -19,7 +20,7 @@ const LONGEST_EXIT_MS = 500;
 /** Returns a line that ignores the stop signal, which the kinds of trees do not do by themselves. */
 const stubborn = (line) => `trap '' TERM HUP INT; ${line}`;
 
-/** A host without a guardian that runs lines, each in an engine of its own, and goes when it gets a word. */
+/** A host without a guardian that runs lines, each in an engine of its own, and exits when it reads something. */
 const runs = (lines, way, config) => `
   process.stdin.once('data', () => { ${way}; });
   const engines = [];
@@ -30,12 +31,6 @@ const runs = (lines, way, config) => `
     one.execute({ command: { type: 'shell', command: line, shell: '${SHELL}' } });
   }
 `;
-
-/** Half a second is not much on a machine that does other things: attempts it until that was enough. */
-async function inTime(attempt) {
-  for (let tries = 0; tries < 5; tries++) if (await attempt()) return;
-  throw new Error('five attempts had not enough time');
-}
 
 async function hosted(t, lines, way, config) {
   const whole = { guardian: false, killGraceMs: 60_000, ...config };
@@ -58,7 +53,7 @@ describe('a host without a guardian', { concurrency: 2, ...linux }, () => {
         await gone(mark);
         return isRemoved;
       };
-      await assert.doesNotReject(inTime(attempt), 'it was killed before its trap');
+      await assert.doesNotReject(succeedsOnce(attempt), 'it was killed before its trap');
     });
 
     for (const controlGroups of [true, false]) {
@@ -92,6 +87,6 @@ describe('a host without a guardian', { concurrency: 2, ...linux }, () => {
       await gone(mark);
       return names.every((name) => existsSync(path.join(dir, `${name}.all`)));
     };
-    await assert.doesNotReject(inTime(attempt), 'some were killed before others had the signal');
+    await assert.doesNotReject(succeedsOnce(attempt), 'some were killed before others had the signal');
   });
 });

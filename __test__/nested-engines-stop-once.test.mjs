@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { newEngine } from './helpers/engine.mjs';
+import { newEngine, timeOut } from './helpers/engine.mjs';
 import { startHost } from './helpers/hosts.mjs';
 import { Members } from './helpers/members.mjs';
 import { isAlive, nodeProgram, runsOnLinux, until } from './helpers/programs.mjs';
@@ -64,10 +64,7 @@ async function assertOnce(members, pids) {
 /** Ways in which the outer engine ends the inner host. */
 const WAYS = {
   cancel: async (engine, id) => engine.cancel(id),
-  timeout: async (engine, id) => {
-    await engine.extendTimeout(id, 1);
-    await engine.waitForCompletion(id);
-  },
+  timeout: timeOut,
 };
 
 describe('nested engines', { skip, concurrency: 4 }, () => {

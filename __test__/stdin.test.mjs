@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 
-import { newEngine, recordedEngine } from './helpers/engine.mjs';
+import { newEngine, recordedEngine, timeOut } from './helpers/engine.mjs';
 import { failure } from './helpers/outcomes.mjs';
 import { exec, file, folder, forever, nothing, shell, until } from './helpers/programs.mjs';
 
@@ -160,8 +160,7 @@ test('a source that never gives anything holds up neither an end nor a timeout n
   assert.equal((await engine.run(shell('exit 3'), { stdin: sources[0] })).exitCode, 3);
   const late = await engine.execute(cat, { stdin: sources[1] });
   await until(() => sources[1].seen.pulls > 0, 'the engine pulls from the source');
-  await engine.extendTimeout(late, 1);
-  assert.equal((await engine.waitForCompletion(late)).status, 'timeout');
+  assert.equal((await timeOut(engine, late)).status, 'timeout');
   const id = await engine.execute(forever, { stdin: sources[2] });
   await events.line('ready', id);
   await until(() => sources[2].seen.pulls > 0, 'the engine pulls from the source');

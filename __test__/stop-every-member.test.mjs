@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 
-import { recordedEngine } from './helpers/engine.mjs';
+import { recordedEngine, timeOut } from './helpers/engine.mjs';
 import { Members } from './helpers/members.mjs';
 import { hasBusybox, isAlive } from './helpers/programs.mjs';
 
@@ -45,8 +45,7 @@ for (const [cause, run] of Object.entries({
   timeout: async (engine, request, started) => {
     const id = await engine.execute(request);
     await started;
-    await engine.extendTimeout(id, 1);
-    return engine.waitForCompletion(id);
+    return timeOut(engine, id);
   },
   'an abort signal': (engine, request, started) => {
     const controller = new AbortController();

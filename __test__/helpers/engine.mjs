@@ -24,6 +24,12 @@ export function recordedEngine(t, config) {
   return { engine, events };
 }
 
+/** Ends a running execution by its timeout, now, and returns the result: so no timeout has to be guessed in which the command gets ready. */
+export async function timeOut(engine, id) {
+  await engine.extendTimeout(id, 1);
+  return engine.waitForCompletion(id);
+}
+
 /** Ends what a test that failed has left running, without its grace period. */
 async function end(engine) {
   await engine.cancelAll({ graceMs: 0 });
@@ -115,8 +121,8 @@ export function wholeLines(events) {
 }
 
 /**
- * Runs a command in a terminal, and again while a pause between its writes has cut a line, which a busy machine makes. Gives its result
- * and its lines. `isCut` says which further pieces come from such a pause.
+ * Runs a command in a terminal, and runs it again, up to ten times, if one of its lines came in pieces: on a busy machine the command may pause
+ * between two writes. Returns its result and its lines. `isCut` recognizes pieces that such a pause makes and that are not `partial`.
  */
 export async function uncut({ engine, events }, request, isCut = () => false) {
   for (let tries = 1; ; tries++) {
