@@ -8,7 +8,7 @@ import { isAlive, runsOnLinux, until } from './helpers/programs.mjs';
 
 const skip = !runsOnLinux('setsid', 'true') && 'there is no setsid';
 
-/** One child opts out, with a child of its own; one has the word for it, and no session of its own. */
+/** One child opts out, and has a child; one has the value `detached`, but no session of its own. */
 const LINE = `
 ESCHER_EXECUTION_ID=detached setsid sh -c 'sleep 300 & echo $! > "$DIR/kept-child.pid"; echo $$ > "$DIR/kept.pid"; wait' >/dev/null 2>&1 &
 ESCHER_EXECUTION_ID=detached sh "$DIR/member.sh" bound >/dev/null 2>&1 &

@@ -24,8 +24,8 @@ const UNPRIVILEGED = 65_534;
 const asUnprivileged = ['setpriv', `--reuid=${UNPRIVILEGED}`, `--regid=${UNPRIVILEGED}`, '--clear-groups'];
 
 /**
- * A daemon that ignores SIGTERM, as its parent does not. Its words: its name; `own` or `lost` for its parent, which waits for it or
- * exits; then how it hides. It closes what it has of the command, hides, and writes `NAME.pid` when it is all that it is going to be.
+ * A daemon that ignores SIGTERM; its parent does not ignore it. Its arguments: its name; `own` if its parent waits for it, or `lost` if its
+ * parent exits; then how it hides. It closes the descriptors that it has from the command, hides, and then writes `NAME.pid`.
  */
 const DAEMON = String.raw`
 use POSIX;

@@ -24,7 +24,7 @@ const OWN_FILE = `${ID}9-0.stdout`;
 const marker = (id) => `escher-execution-engine overflow ${id}\n`;
 const posix = process.platform === 'win32' ? 'needs links and FIFOs' : false;
 
-/** Makes a folder as a dead host leaves it. */
+/** Makes a folder as a host leaves it that was killed. */
 function left(dir, id, { name = `host-${id}`, mode = 0o700, text = marker(id), lock = 'lock' } = {}) {
   const at = path.join(dir, name);
   mkdirSync(at, { mode });
@@ -43,7 +43,7 @@ const listing = (dir) =>
       return [name, found.isFile() ? readFileSync(path.join(dir, name), 'utf8') : found.mode];
     });
 
-/** Waits until an engine has looked through `dir`: what is certainly a dead host's is gone. */
+/** Waits until an engine has searched `dir`: what certainly belongs to a host that has ended is gone. */
 async function swept(t, dir) {
   // The look goes through entries in any order: after the second one the first is over.
   for (const number of [7, 8]) {

@@ -1,4 +1,4 @@
-// A long life in short: a hundredth of what `npm run test:stress` runs.
+// A short soak test: a hundredth of what `npm run test:stress` runs.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';

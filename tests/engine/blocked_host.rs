@@ -18,7 +18,7 @@ async fn a_blocked_host_delays_no_timeout() {
 
 /// Executions that were started on a runtime continue after that runtime is gone.
 #[test]
-fn an_execution_outlives_the_runtime_it_was_asked_for_on() {
+fn an_execution_outlives_the_runtime_that_started_it() {
     let engine = Listened::new();
     let id = block_on(engine.execute(shell("sleep 0.2; echo done"))).unwrap();
     let result = block_on(engine.wait_for_completion(id)).unwrap();

@@ -1,4 +1,4 @@
-//! Text or bytes: in Rust output is both, and says as what it was asked for.
+//! Text or bytes: in Rust output can be read as both, and reports the encoding that was requested.
 
 use execution_engine::Encoding;
 use execution_engine::types::Stream;
@@ -25,7 +25,7 @@ async fn a_line_reads_as_text_and_keeps_its_bytes() {
 
 /// The setting that is nearer to the command has precedence, in lines and in results.
 #[tokio::test]
-async fn output_says_as_what_it_was_asked_for() {
+async fn output_reports_the_encoding_that_was_requested() {
     let (text, bytes) = (Encoding::Utf8, Encoding::Buffer);
     for (engine_wide, own, expected) in
         [(text, None, text), (text, Some(bytes), bytes), (bytes, None, bytes), (bytes, Some(text), text)]

@@ -1,4 +1,4 @@
-//! Totals, and the page that Prometheus reads, taken apart by a parser of others.
+//! Totals, and the page that Prometheus reads, parsed by a library that is not part of this project.
 
 use std::collections::HashMap;
 

@@ -126,7 +126,7 @@ async fn a_listing_is_newest_first_and_filtered() {
 }
 
 #[tokio::test]
-async fn a_status_follows_the_life() {
+async fn a_status_goes_from_pending_to_its_end() {
     let engine = Listened::with_slots(1);
     let dir = scratch();
     let first = engine.start(waits_for(&dir.path().join("go")), ExecutionOptions::default()).await;

@@ -3,8 +3,8 @@
 use crate::common::*;
 use crate::members::{Members, grace};
 
-/// One child opts out and has a child of its own; one has the word for it, and stays in the session of the command; one is in a
-/// session of its own, and has not the word.
+/// One child opts out and has a child of its own; one has the value `detached`, but stays in the session of the command; one has a session
+/// of its own, but not that value.
 const LINE: &str = "
 ESCHER_EXECUTION_ID=detached setsid sh -c 'sleep 300 & echo $! > kept_child.pid; echo $$ > kept.pid; wait' >/dev/null 2>&1 &
 ESCHER_EXECUTION_ID=detached sh member.sh bound >/dev/null 2>&1 &

@@ -3,9 +3,8 @@
 use crate::common::*;
 use crate::hosts::{printed_pids, session_of};
 
-/// Checks a line that prints the pid of its one escaped process: a cancel ends that process, and the result says so. It
-/// goes with a cancel, and the result says so.
-async fn escapes_in_vain(line: &str, grace_ms: u64) {
+/// Checks a line that prints the pid of its one escaped process: a cancel ends that process, and the result reports it.
+async fn is_ended_although_it_escapes(line: &str, grace_ms: u64) {
     let engine = Listened::new();
     let options = ExecutionOptions { kill_grace_ms: Some(grace_ms), ..Default::default() };
     let id = engine.execute_with(shell(line), options).await.unwrap();
@@ -26,29 +25,32 @@ async fn escapes_in_vain(line: &str, grace_ms: u64) {
 
 #[tokio::test]
 async fn a_process_in_a_session_of_its_own_is_ended() {
-    escapes_in_vain("setsid sh -c 'echo pid $$; exec sleep 999' & wait", 100).await;
+    is_ended_although_it_escapes("setsid sh -c 'echo pid $$; exec sleep 999' & wait", 100).await;
 }
 
 #[tokio::test]
 async fn a_daemon_that_has_forked_twice_is_ended() {
-    escapes_in_vain("(setsid sh -c 'setsid sh -c \"echo pid \\$\\$; exec sleep 999\" & :' &); exec sleep 998", 100)
-        .await;
+    is_ended_although_it_escapes(
+        "(setsid sh -c 'setsid sh -c \"echo pid \\$\\$; exec sleep 999\" & :' &); exec sleep 998",
+        100,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_daemon_that_ignores_sigterm_and_closed_its_output_is_ended() {
     let line = "(setsid sh -c 'trap \"\" TERM HUP; echo pid $$; exec >/dev/null 2>&1 </dev/null; cd /; while :; do sleep 0.1; done' &); exec sleep 998";
-    escapes_in_vain(line, 100).await;
+    is_ended_although_it_escapes(line, 100).await;
 }
 
 #[tokio::test]
 async fn a_daemon_is_ended_without_a_grace_period_too() {
-    escapes_in_vain("(setsid sh -c 'echo pid $$; exec sleep 999' &); exec sleep 998", 0).await;
+    is_ended_although_it_escapes("(setsid sh -c 'echo pid $$; exec sleep 999' &); exec sleep 998", 0).await;
 }
 
 #[tokio::test]
 async fn a_process_with_a_scrubbed_environment_is_found_by_its_parent() {
-    escapes_in_vain("env -i setsid sh -c 'echo pid $$; exec /bin/sleep 999' & wait", 100).await;
+    is_ended_although_it_escapes("env -i setsid sh -c 'echo pid $$; exec /bin/sleep 999' & wait", 100).await;
 }
 
 #[tokio::test]

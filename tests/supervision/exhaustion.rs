@@ -27,7 +27,7 @@ async fn all_complete() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    soon("a wait for room: without one this test is none", has_waited).await;
+    soon("the engine waits for room, which this test is about", has_waited).await;
     std::fs::remove_file(fifo).unwrap();
     drop(writer);
     for (i, id) in ids {

@@ -12,7 +12,7 @@ fn kill() -> ExecutionOptions {
 const THREE: &str = "sleep 999 & echo pid $!; sleep 998 >/dev/null 2>&1 & echo pid $!; \
                      (setsid sh -c 'echo pid $$; : > up; exec sleep 997' &)";
 
-/// Waits for what has said its id and is as it shall be.
+/// Waits for the file that the last process writes when it has printed its id and is in its final state.
 const UP: &str = "while [ ! -e up ]; do sleep 0.01; done";
 
 /// Returns a shell line that runs in a directory of its own.
@@ -80,13 +80,13 @@ async fn leftovers_that_ignore_sigterm_are_killed() {
 }
 
 #[tokio::test]
-async fn by_default_leftovers_live_on() {
+async fn by_default_leftovers_keep_running() {
     let engine = Listened::new();
     let (result, pids) = leaves_three(&engine, 0, ExecutionOptions::default()).await;
     assert_completed(&result);
     assert!(result.leaked, "two of them still hold the pipe");
     assert!(pids.iter().all(|pid| is_alive(*pid)), "they are left alone");
-    // The end of the execution is the end of the engine's interest: a late cancel does not reach them.
+    // An execution that has ended has no members any more: a late cancel does not reach them.
     soon("a late cancel", engine.cancel(result.id)).await.unwrap();
     assert!(pids.iter().all(|pid| is_alive(*pid)), "they are left alone");
     for pid in pids {

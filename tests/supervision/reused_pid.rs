@@ -59,7 +59,7 @@ fn a_pid_is_not_signalled_after_it_was_reaped() {
                 let mut other = stand_in(result.pid.unwrap());
                 soon("a late cancel", engine.cancel(result.id)).await.unwrap();
                 soon("a late cancel of all", engine.cancel_all()).await;
-                // The looks of another execution's end do not take it for a member either.
+                // The scans that end another execution do not take it for a member either.
                 let id = engine.execute(endless()).await.unwrap();
                 soon("the cancel of another", engine.cancel(id)).await.unwrap();
                 engine.finish().await;
