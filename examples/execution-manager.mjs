@@ -201,7 +201,7 @@ export class ExecutionManager {
   }
 }
 
-// ── A day ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── An example run ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 async function main() {
   const engine = new ExecutionEngine({ maxConcurrentExecutions: 4, defaultTimeoutMs: 60_000, maxOutputSizeBytes: 1024 * 1024 });
