@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 const AREAS: &[&str] = &[
     "README.md",
+    "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "index.d.ts",
@@ -15,6 +16,7 @@ const AREAS: &[&str] = &[
     "biome.jsonc",
     "deny.toml",
     "typos.toml",
+    ".ci",
     ".github",
     "addon",
     "fuzz/fuzz_targets",
