@@ -72,10 +72,14 @@ pub enum ExecutionError {
     #[error("plan {0} is known already: leave out the id, or give each plan its own")]
     DuplicatePlan(Uuid),
     /// There is no such execution, or its record was removed.
-    #[error("no execution {0}: it was never accepted here, or retention has removed its record")]
+    #[error(
+        "no execution {0}: it was never accepted here, or its record was removed: keep the result when you get it, or raise `max_in_memory_executions` or `execution_retention_secs`"
+    )]
     NotFound(Uuid),
     /// There is no such plan, or its record was removed.
-    #[error("no plan {0}: it was never accepted here, or retention has removed its record")]
+    #[error(
+        "no plan {0}: it was never accepted here, or its record was removed: keep the result when you get it, or raise `max_in_memory_executions` or `execution_retention_secs`"
+    )]
     PlanNotFound(Uuid),
     /// The execution has no result yet.
     #[error("execution {0} has not ended: wait for it, or cancel it first")]

@@ -27,7 +27,9 @@ async fn the_oldest_records_leave_when_there_are_too_many() {
         assert_refused(engine.get_result(*id).await, ErrorCode::NotFound);
         assert_refused(engine.wait_for_completion(*id).await, ErrorCode::NotFound);
         assert_refused(engine.remove_execution(*id).await, ErrorCode::NotFound);
-        assert_refused(engine.cancel(*id).await, ErrorCode::NotFound);
+        let error = engine.cancel(*id).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::NotFound);
+        assert!(error.to_string().contains("raise `max_in_memory_executions`"), "{error} has no remedy");
     }
     for id in &ids[2..] {
         assert_completed(&engine.get_result(*id).await.unwrap());
