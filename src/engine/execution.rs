@@ -302,12 +302,19 @@ async fn attempt(
 async fn turn(stop: &StopRequest, entry: Entry, deadline: Option<Instant>) -> Result<Permit, Stop> {
     let permit = match entry {
         Entry::Now(permit) => permit,
-        Entry::Later(mut ticket) => tokio::select! {
-            biased;
-            why = stop.requested() => return Err(why),
-            permit = ticket.turn() => permit,
-            () = sleep_or_forever(deadline) => return Err(Stop::QueueTimeout),
-        },
+        Entry::Later(mut ticket) => {
+            let permit = tokio::select! {
+                biased;
+                why = stop.requested() => return Err(why),
+                permit = ticket.turn() => permit,
+                () = sleep_or_forever(deadline) => return Err(Stop::QueueTimeout),
+            };
+            // The host may have been stopped: a slot can be seen before the timer of the queue, although both are due.
+            if deadline.is_some_and(|at| Instant::now() >= at) {
+                return Err(Stop::QueueTimeout);
+            }
+            permit
+        }
     };
     stop.reason().map_or(Ok(permit), Err)
 }
@@ -355,6 +362,7 @@ mod tests {
     use crate::config::ExecutionConfig;
     use crate::engine::ExecutionEngine;
     use crate::event::{Credit, EventType, LineBatch, SilentSink};
+    use crate::scheduler::Scheduler;
     use crate::types::{Command, ErrorCode, ExecutionOptions, ExecutionRequest, ExecutionStatus};
 
     use super::*;
@@ -405,6 +413,18 @@ mod tests {
             assert_eq!(record.settled().await.status, ExecutionStatus::Cancelled);
         }
         assert!(records[2..].iter().all(|record| record.result().unwrap().pid.is_none()), "none of them spawned");
+    }
+
+    #[tokio::test]
+    async fn a_slot_that_comes_too_late_is_not_taken() {
+        let config = ExecutionConfig { max_concurrent_executions: 1, ..ExecutionConfig::default() };
+        let scheduler = Scheduler::new(&config);
+        let first = scheduler.enter(0, &[]).unwrap();
+        let second = scheduler.enter(0, &[]).unwrap();
+        drop(first);
+        let turn = turn(&StopRequest::new(), second, Some(Instant::now())).await;
+        assert_eq!(turn.err(), Some(Stop::QueueTimeout));
+        assert!(matches!(scheduler.enter(0, &[]).unwrap(), Entry::Now(_)), "the slot is free for another one");
     }
 
     /// A handler whose last event is handled when the test notifies it.

@@ -225,9 +225,13 @@ impl<H: Host> Drive<'_, H> {
                 self.host.report(self.state);
             }
             PlanWakeup::Turn(lane, permit) => {
-                self.tickets.remove(&lane);
+                let waiting = self.tickets.remove(&lane);
+                let deadline = self.pace.queue_timeout.zip(waiting).map(|(timeout, waiting)| waiting.since + timeout);
+                // The host may have been stopped: a slot can be seen before the timer of the queue, although both are due.
+                let slot =
+                    if deadline.is_some_and(|at| Instant::now() >= at) { Slot::None } else { Slot::Free(permit) };
                 // The permit was queued for, so slots are scarce.
-                self.begin(lane, Slot::Free(permit), 1);
+                self.begin(lane, slot, 1);
             }
             PlanWakeup::TooLate => {
                 let Some((lane, _)) = self.longest_wait() else { return };
@@ -271,9 +275,17 @@ mod tests {
     use super::*;
     use crate::types::ExecutionStrategy;
 
+    #[derive(Clone, Copy, PartialEq)]
+    enum Slots {
+        Free,
+        /// Each is free once the step is in the queue.
+        Later,
+        Never,
+    }
+
     /// An engine whose steps end when they are stopped, or at once if there is no slot for them.
     struct Engine {
-        has_slots: bool,
+        slots: Slots,
         ends: UnboundedSender<StepEnd>,
         stop: Arc<PlanStop>,
         /// The requests that arrive with the first reports after all steps have begun.
@@ -290,21 +302,22 @@ mod tests {
 
     impl Host for Engine {
         type Permit = ();
-        type Ticket = ();
+        type Ticket = Slots;
 
-        fn claim(&self, _: usize, _: i32) -> Claim<(), ()> {
-            if self.has_slots { Claim::Now(()) } else { Claim::Later(()) }
+        fn claim(&self, _: usize, _: i32) -> Claim<(), Slots> {
+            if self.slots == Slots::Free { Claim::Now(()) } else { Claim::Later(self.slots) }
         }
-        fn poll_turn((): &mut (), _: &mut Context<'_>) -> Poll<()> {
-            Poll::Pending
+        fn poll_turn(slots: &mut Slots, _: &mut Context<'_>) -> Poll<()> {
+            if *slots == Slots::Later { Poll::Ready(()) } else { Poll::Pending }
         }
         fn free(&self) -> usize {
-            usize::from(self.has_slots)
+            usize::from(self.slots == Slots::Free)
         }
         fn begin(&mut self, index: usize, slot: Slot<()>, _: Instant) -> Result<(), SkipReason> {
-            assert_eq!(matches!(slot, Slot::Free(())), self.has_slots);
+            let has_slot = matches!(slot, Slot::Free(()));
+            assert_eq!(has_slot, self.slots == Slots::Free);
             self.begun.push(index);
-            if !self.has_slots {
+            if !has_slot {
                 self.end(index);
             }
             Ok(())
@@ -326,7 +339,7 @@ mod tests {
     const STEPS: usize = 2;
 
     /// Runs a plan of two steps, each in a lane of its own; the second runs in any case.
-    async fn perform(has_slots: bool, requests: &[Stop], pace: Pace) -> (Option<Stop>, Engine) {
+    async fn perform(slots: Slots, requests: &[Stop], pace: Pace) -> (Option<Stop>, Engine) {
         let graph = Graph::new(&ExecutionStrategy::DependencyGraph { dependencies: [].into() }, &[vec![], vec![]]);
         let rules = Rules { most_at_once: 10, on_failure: None, is_serial: false };
         let needs = [When::Success, When::Always].into_iter().enumerate();
@@ -335,7 +348,7 @@ mod tests {
         let (ends, receiver) = unbounded_channel();
         let stop = Arc::new(PlanStop::default());
         let (requests, begun, stopped) = (requests.to_vec(), Vec::new(), Mutex::default());
-        let mut engine = Engine { has_slots, ends, stop: Arc::clone(&stop), requests, begun, stopped };
+        let mut engine = Engine { slots, ends, stop: Arc::clone(&stop), requests, begun, stopped };
         let end = run(&mut engine, &mut state, &stop, receiver, pace);
         let end = clock::timeout(Duration::from_secs(60), end).await.expect("the plan ends");
         (end, engine)
@@ -346,14 +359,21 @@ mod tests {
     #[tokio::test]
     async fn each_step_without_a_slot_in_time_begins_without_one() {
         let pace = Pace { deadline: None, queue_timeout: Some(SOON) };
-        let (end, engine) = perform(false, &[], pace).await;
+        let (end, engine) = perform(Slots::Never, &[], pace).await;
+        assert_eq!((end, engine.begun), (None, vec![0, 1]));
+    }
+
+    #[tokio::test]
+    async fn a_slot_that_comes_too_late_is_not_taken() {
+        let pace = Pace { deadline: None, queue_timeout: Some(Duration::ZERO) };
+        let (end, engine) = perform(Slots::Later, &[], pace).await;
         assert_eq!((end, engine.begun), (None, vec![0, 1]));
     }
 
     #[tokio::test]
     async fn a_cancel_stops_all_but_clean_up_steps_and_a_shutdown_stops_those_too() {
         let pace = Pace { deadline: None, queue_timeout: None };
-        let (end, engine) = perform(true, &[Stop::Cancelled, Stop::Shutdown], pace).await;
+        let (end, engine) = perform(Slots::Free, &[Stop::Cancelled, Stop::Shutdown], pace).await;
         assert_eq!(end, Some(Stop::Cancelled));
         let stopped = [(0, Stop::Cancelled), (0, Stop::Shutdown), (1, Stop::Shutdown)];
         assert_eq!(*engine.stopped.lock().unwrap(), stopped);
@@ -362,7 +382,7 @@ mod tests {
     #[tokio::test]
     async fn a_plan_is_stopped_at_its_deadline() {
         let pace = Pace { deadline: Some(Instant::now()), queue_timeout: Some(SOON) };
-        let (end, engine) = perform(false, &[], pace).await;
+        let (end, engine) = perform(Slots::Never, &[], pace).await;
         assert_eq!((end, engine.begun), (Some(Stop::Timeout), vec![1]), "the clean-up begins");
     }
 
