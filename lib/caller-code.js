@@ -33,7 +33,7 @@ function contain(call) {
 }
 
 /**
- * Sets a property of an object of ours, also where a prototype has a setter of that name.
+ * Sets a property of an object of ours, also where a prototype has a setter of that name, or is frozen and has that name.
  *
  * @param {object} object
  * @param {string} key
@@ -84,7 +84,12 @@ const { apply } = Reflect;
  * @returns {Map<K, V>}
  */
 function ownMap() {
-  return Object.assign(new Map(), { get, set, has, delete: remove });
+  const map = new Map();
+  setOwn(map, 'get', get);
+  setOwn(map, 'set', set);
+  setOwn(map, 'has', has);
+  setOwn(map, 'delete', remove);
+  return map;
 }
 
 /**

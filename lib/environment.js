@@ -1,5 +1,6 @@
 'use strict';
 
+const { withoutPrototype } = require('./caller-code.js');
 const native = require('./native.js');
 const { SUBJECTS, threw } = require('./sanitize.js');
 
@@ -54,7 +55,7 @@ function isOfProcess(env) {
   const name = 'ESCHER_PROBE';
   try {
     // Refused by that object, and by no other.
-    Object.defineProperty(env, name, { get: () => undefined, configurable: true });
+    Object.defineProperty(env, name, withoutPrototype({ get: () => undefined, configurable: true }));
     delete env[name];
     return false;
   } catch (error) {

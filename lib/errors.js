@@ -56,7 +56,7 @@ function hasInstance(value) {
   }
 }
 
-Object.defineProperty(ExecutionError, Symbol.hasInstance, { value: hasInstance });
+Object.defineProperty(ExecutionError, Symbol.hasInstance, withoutPrototype({ value: hasInstance }));
 
 Object.defineProperty(ExecutionError.prototype, BRAND, withoutPrototype({ value: true }));
 

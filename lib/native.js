@@ -93,10 +93,11 @@ function failure(attempt) {
 
 function override() {
   try {
-    const named = process.env[OVERRIDE];
+    // `process.env` inherits from `Object.prototype`, which must not choose the code that is loaded.
+    const named = Object.hasOwn(process.env, OVERRIDE) && process.env[OVERRIDE];
     return named ? path.resolve(named) : undefined;
   } catch {
-    // Deno asks for permissions.
+    // Deno asks for permissions, and a Node.js that is too old has no `hasOwn`.
     return undefined;
   }
 }

@@ -32,9 +32,9 @@ function veilVariables(variables) {
   const copy = Object.fromEntries(present);
   const masked = Object.fromEntries(present.map(([name]) => [name, '***']));
   // `sanitize` lets it pass, so that the copy can be given again.
-  Object.defineProperty(copy, inspect.custom, { value: () => masked });
+  Object.defineProperty(copy, inspect.custom, withoutPrototype({ value: () => masked }));
   // A variable may have that name.
-  if (!Object.hasOwn(copy, 'toJSON')) Object.defineProperty(copy, 'toJSON', { value: () => masked });
+  if (!Object.hasOwn(copy, 'toJSON')) Object.defineProperty(copy, 'toJSON', withoutPrototype({ value: () => masked }));
   return Object.freeze(copy);
 }
 
