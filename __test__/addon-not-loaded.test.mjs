@@ -18,6 +18,17 @@ test('an installation as npm makes it loads', (t) => {
   assert.deepEqual(install(t).load(), { loaded: VERSION });
 });
 
+test('a package that is a link loads, also with --preserve-symlinks', {
+  skip: process.platform === 'win32' && 'links need rights there',
+}, (t) => {
+  const { at } = install(t);
+  const app = folder(t);
+  mkdirSync(path.join(app, 'node_modules', '@escher'), { recursive: true });
+  symlinkSync(at('execution-engine'), path.join(app, 'node_modules', '@escher', 'execution-engine'));
+  for (const flags of [[], ['--preserve-symlinks'], ['--preserve-symlinks', '--preserve-symlinks-main']])
+    assert.deepEqual(load(app, { flags }), { loaded: VERSION }, flags.join(' '));
+});
+
 describe('a package that is missing', () => {
   test('was left out', (t) => {
     failedHere(
@@ -142,6 +153,15 @@ describe('a file', () => {
       failedHere(load(), /^the addon .*\.node is damaged: it /, /delete node_modules and install again/);
     });
   }
+
+  test('whose end was never written', onLinux, (t) => {
+    for (const bytes of [64, 4096, 2 ** 20]) {
+      const { addon, load } = install(t);
+      const whole = readFileSync(addon);
+      writeFileSync(addon, whole.fill(0, whole.length - bytes));
+      failedHere(load(), /^the addon .*\.node is damaged: the table at its end is missing/, /delete node_modules and install again/);
+    }
+  });
 
   test('that is a pipe', { skip: process.platform === 'win32' && 'a pipe is no file there' }, (t) => {
     const { addon, load } = install(t);

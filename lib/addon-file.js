@@ -3,10 +3,14 @@
 const { fstatSync, statSync } = require('node:fs');
 
 const { isElf64 } = require('./elf.js');
-const { withFile } = require('./file-parts.js');
+const { read, withFile } = require('./file-parts.js');
 
 /** @typedef {{ kind: 'damaged', how: string } | { kind: 'machine', machine: string }} Flaw */
-/** The header of a library: its processor, and the end of the last of its parts. @typedef {{ machine: string, end: number }} Header */
+/**
+ * The header of a library: its processor, the end of the last of its parts, and whether the file is as long, but its end was never written.
+ *
+ * @typedef {{ machine: string, end: number, lacksEnd?: () => boolean }} Header
+ */
 
 const OTHER = 'another processor';
 /** The processors of libraries, by the names that Node.js has for them. @typedef {Record<number, string>} Machines */
@@ -26,6 +30,9 @@ const MACH_O_MACHINES = { 0x01000007: 'x64', 0x0100000c: 'arm64' };
 /** @type {Machines} */
 const PE_MACHINES = { 0x14c: 'ia32', 0x8664: 'x64', 0xaa64: 'arm64' };
 
+/** The kind of a section of texts, as it is written. */
+const ELF_TEXTS = Buffer.from([3, 0, 0, 0]);
+
 const MACH_O = 0xfeedfacf;
 const MACH_O_HEADER_BYTES = 32;
 const SEGMENT = 0x19;
@@ -38,7 +45,7 @@ const PE_HEADER_BYTES = 24;
 const PE_SECTION_BYTES = 40;
 
 /** The formats of libraries, by the system that loads them. */
-const FORMATS = /** @type {Record<string, { name: string, header: (start: Buffer) => Header | undefined }>} */ ({
+const FORMATS = /** @type {Record<string, { name: string, header: (start: Buffer, fd: number) => Header | undefined }>} */ ({
   linux: { name: 'a 64-bit ELF', header: elf },
   darwin: { name: 'a 64-bit Mach-O', header: machO },
   win32: { name: 'a PE', header: pe },
@@ -62,10 +69,11 @@ function flaw(file, system = process.platform) {
       const { size } = fstatSync(fd);
       if (size === 0) return { kind: 'damaged', how: 'it is empty' };
       if (system === 'darwin' && start.length >= 4 && UNIVERSAL.includes(start.readUInt32BE(0))) return undefined;
-      const header = format.header(start);
+      const header = format.header(start, fd);
       if (!header) return { kind: 'damaged', how: `it is not ${format.name} library` };
       if (header.machine !== process.arch) return { kind: 'machine', machine: header.machine };
-      return size < header.end ? { kind: 'damaged', how: `it has ${size} of ${header.end} bytes` } : undefined;
+      if (size < header.end) return { kind: 'damaged', how: `it has ${size} of ${header.end} bytes` };
+      return header.lacksEnd?.() ? { kind: 'damaged', how: 'the table at its end is missing' } : undefined;
     })
   );
 }
@@ -79,12 +87,19 @@ function isOfAnotherKind(file) {
   }
 }
 
-/** @param {Buffer} start @returns {Header | undefined} */
-function elf(start) {
+/** @param {Buffer} start @param {number} fd @returns {Header | undefined} */
+function elf(start, fd) {
   if (!isElf64(start)) return undefined;
   // The table of sections is the last part of what a linker writes.
-  const end = Number(start.readBigUInt64LE(40)) + start.readUInt16LE(58) * start.readUInt16LE(60);
-  return { machine: ELF_MACHINES[start.readUInt16LE(18)] ?? OTHER, end };
+  const table = Number(start.readBigUInt64LE(40));
+  const [bytes, count, names] = [start.readUInt16LE(58), start.readUInt16LE(60), start.readUInt16LE(62)];
+  return {
+    machine: ELF_MACHINES[start.readUInt16LE(18)] ?? OTHER,
+    end: table + bytes * count,
+    // After a loss of power or of space, a file can have its length, and zeros in place of its end. The section with names of sections
+    // is one of texts.
+    lacksEnd: () => names > 0 && names < count && read(fd, table + bytes * names + 4, 4).compare(ELF_TEXTS) !== 0,
+  };
 }
 
 /** @param {Buffer} start @returns {Header | undefined} */

@@ -1,6 +1,6 @@
 'use strict';
 
-const { existsSync, readFileSync } = require('node:fs');
+const { existsSync, readFileSync, realpathSync } = require('node:fs');
 const { createRequire } = require('node:module');
 const path = require('node:path');
 
@@ -80,8 +80,9 @@ function ofPackage(target, file) {
         return require('@escher/execution-engine-win32-x64-msvc');
     }
   } catch (error) {
-    // A single executable has a `require` that finds no packages, not even those beside it.
-    if (file && /** @type {{ code?: string }} */ (error).code === 'ERR_UNKNOWN_BUILTIN_MODULE') return createRequire(file)(file);
+    // A single executable has a `require` that finds no packages, not even those beside it; that of a link searches beside the link.
+    const code = /** @type {{ code?: string }} */ (error).code ?? '';
+    if (file && ['ERR_UNKNOWN_BUILTIN_MODULE', 'MODULE_NOT_FOUND'].includes(code)) return createRequire(file)(file);
     throw error;
   }
 }
@@ -119,8 +120,13 @@ function builtHere(target) {
 
 /** Returns the path of the addon in the installed package; a bundle may not know it. @param {Target | undefined} target */
 function installed(target) {
+  return target && (resolvedFrom(() => __filename, target) ?? resolvedFrom(() => realpathSync(__filename), target));
+}
+
+/** @param {() => string} importer With `--preserve-symlinks`, this file may have the path of a link. @param {Target} target */
+function resolvedFrom(importer, target) {
   try {
-    return target && createRequire(__filename).resolve(packageOf(target));
+    return createRequire(importer()).resolve(packageOf(target));
   } catch {
     return undefined;
   }
