@@ -8,6 +8,7 @@ import { drawChart } from '../benches/harness/chart.mjs';
 import { missedGoals, most } from '../benches/harness/goals.mjs';
 import { leadersOf } from '../benches/harness/leads.mjs';
 import { frontTable, missedTable, performanceTables, profileTables } from '../benches/harness/markdown.mjs';
+import { findLimit } from '../benches/harness/limit.mjs';
 import { readOptions } from '../benches/harness/options.mjs';
 import { readSamples, whatOf } from '../benches/harness/perf.mjs';
 import { merge, pagesOf, readPage, readProfiles, readPublished, replaceBetween } from '../benches/harness/publish.mjs';
@@ -51,6 +52,9 @@ describe('options', () => {
       ['--write', '--quick'],
       ['--profile', '--all'],
       ['--profile', '--only', 'captured'],
+      ['--only', ','],
+      ['--only', ''],
+      ['--contenders', ' , '],
     ]) {
       assert.throws(() => readOptions(argv), { expected: true }, argv.join(' '));
     }
@@ -66,6 +70,19 @@ describe('options', () => {
     assert.deepEqual(names({ all: true }), ['light', 'large']);
     assert.deepEqual(names({ only: ['large'] }), ['large']);
     assert.throws(() => names({ only: ['none'] }), { expected: true });
+  });
+
+  test('a row that has none of the named contenders is not selected', () => {
+    const rows = [
+      { name: 'with', contenders: { engine: null, peer: null } },
+      { name: 'without', contenders: { engine: null } },
+    ];
+    assert.deepEqual(selectRows(rows, { contenders: ['peer'] }), [{ name: 'with', contenders: { peer: null } }]);
+    assert.throws(() => selectRows(rows, { contenders: ['none'] }), { expected: true });
+  });
+
+  test('a limit that does not exist is refused', () => {
+    assert.throws(() => findLimit('/nowhere/limit', assert.fail), { expected: true, message: 'there is no /nowhere/limit' });
   });
 
   test('the list has every row', () => {
@@ -182,6 +199,16 @@ describe('publishing', () => {
     assert.deepEqual(goalsOf('≥ 0.4', between('≥ 0.8')), ['≥ 0.8']);
     assert.deepEqual(goalsOf('≥ 0.4', between(undefined)), [null]);
     assert.deepEqual(goalsOf('≥ 0.4', {}), [null], 'a ratio that is no more has no goal');
+  });
+
+  test('a row of several rounds has an interval for each ratio, or says why not', () => {
+    const [row] = published(measured({ engine: [1, 2], execa: [2, 2] }, { ratios: [{ of: 'engine', to: 'execa' }] }));
+    const why = 'Its intervals are not known: it was measured before they were recorded.';
+    assert.ok(!performanceTables([row]).includes(why));
+    const { low, high, ...old } = row.ratios[0];
+    assert.deepEqual([low, high], [0.5, 1]);
+    assert.ok(performanceTables([{ ...row, ratios: [old] }]).includes(`\n\n${why}\n\n2 rounds, 2026-01-02, `));
+    assert.ok(!performanceTables([{ ...row, rounds: 1, ratios: [old] }]).includes(why), 'one round has none');
   });
 
   test('single measurements are not published', () => {

@@ -5,11 +5,14 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { expected } from './options.mjs';
+
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 
-/** Returns `{ path }`, or `{ why }` if it is missing. */
+/** Returns `{ path }`, or `{ why }` if it cannot be built. Throws where the one that was given is missing. */
 export function findLimit(given, say) {
-  if (given) return existsSync(given) ? { path: path.resolve(given) } : { why: `there is no ${given}` };
+  if (given && !existsSync(given)) throw expected(`there is no ${given}`);
+  if (given) return { path: path.resolve(given) };
   say('building the limit (cargo bench --bench limit --no-run) …');
   const args = ['bench', '--bench', 'limit', '--no-run', '--message-format=json'];
   const { status, error, stdout } = spawnSync('cargo', args, {

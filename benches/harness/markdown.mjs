@@ -104,10 +104,13 @@ function section(row) {
     row.goals.length > 0 ? `Goals: ${goalsText(row.goals)}.` : '',
     ...row.failed.map(({ name, why }) => `${cell(name)} fails: \`${why}\`.`),
     ...row.skipped.map(({ name, why }) => `${cell(name)} was not measured: ${why}.`),
+    lacksIntervals(row) ? 'Its intervals are not known: it was measured before they were recorded.' : '',
     `${roundsText(row.rounds)}, ${longMachine(row)}.`,
   ];
   return `${parts.filter(Boolean).join('\n\n')}\n`;
 }
+
+const lacksIntervals = ({ rounds, ratios }) => rounds > 1 && ratios.some(({ low }) => low === undefined);
 
 /** Returns a text for each reason why peers lead a row. */
 function leads(row) {

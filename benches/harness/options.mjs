@@ -53,12 +53,15 @@ export function readOptions(argv) {
   return {
     ...values,
     rounds,
-    only: names(values.only),
-    contenders: names(values.contenders),
+    only: names('only', values.only),
+    contenders: names('contenders', values.contenders),
     cpuProf: values['cpu-prof'],
   };
 }
 
-function names(values) {
-  return values?.flatMap((value) => value.split(',')).filter(Boolean);
+/** Returns the names that an option lists; `undefined` where it was not given. */
+function names(option, values) {
+  const found = values?.flatMap((value) => value.split(',')).filter((name) => name.trim());
+  if (found?.length === 0) throw expected(`--${option} needs a name`);
+  return found;
 }

@@ -56,10 +56,12 @@ export function selectRows(rows, { only, all, contenders }) {
   for (const name of contenders) {
     if (!selected.some((row) => name in row.contenders)) throw expected(`no selected row has a contender ${name}`);
   }
-  return selected.map((row) => ({
-    ...row,
-    contenders: Object.fromEntries(Object.entries(row.contenders).filter(([name]) => contenders.includes(name))),
-  }));
+  return selected
+    .map((row) => ({
+      ...row,
+      contenders: Object.fromEntries(Object.entries(row.contenders).filter(([name]) => contenders.includes(name))),
+    }))
+    .filter((row) => Object.keys(row.contenders).length > 0);
 }
 
 function whatIsWrong(row, name) {
