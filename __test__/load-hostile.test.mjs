@@ -33,6 +33,13 @@ for (const name of ['get', 'set', 'value', 'writable', 'configurable']) {
   });
 }
 
+for (const name of ['file', 'flaw', 'found', 'isInstalled', 'tooOld', 'target', 'override']) {
+  test(`with a property "${name}" of each object, or a setter of it`, () => {
+    runAfter(`Object.prototype.${name} = '7';`);
+    runAfter(`Object.defineProperty(Object.prototype, '${name}', { set() { throw new Error('theirs'); } });`);
+  });
+}
+
 test('with frozen prototypes', () => {
   runAfter(`
     for (const name of Object.getOwnPropertyNames(globalThis).filter((one) => /^[A-Z]/.test(one))) {

@@ -16,12 +16,12 @@ const { TARGETS, libc, packageOf } = require('./targets.js');
  * @property {Target | undefined} target The one of this process, if it has one.
  * @property {string} version That of the package.
  * @property {string | undefined} override An addon that `NAPI_RS_NATIVE_LIBRARY_PATH` names.
- * @property {boolean} [tooOld] Whether this Node.js is.
- * @property {boolean} [isSnapshot] Whether a snapshot is being built.
- * @property {string} [file] Where the addon is.
- * @property {boolean} [isInstalled] Whether it is in the package of its platform.
- * @property {import('./addon-file.js').Flaw} [flaw] What is wrong with that file.
- * @property {string} [found] The version that it has, or its package.
+ * @property {boolean} tooOld Whether this Node.js is.
+ * @property {boolean} isSnapshot Whether a snapshot is being built.
+ * @property {string | undefined} file Where the addon is.
+ * @property {boolean} isInstalled Whether it is in the package of its platform.
+ * @property {import('./addon-file.js').Flaw | undefined} flaw What is wrong with that file.
+ * @property {string | undefined} found The version that it has, or its package.
  * @property {unknown} [error] What loading it threw.
  */
 

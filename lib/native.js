@@ -21,8 +21,19 @@ const OVERRIDE = 'NAPI_RS_NATIVE_LIBRARY_PATH';
 /** @returns {Addon} */
 function load() {
   const target = targetHere();
+  // Each field is its own: `Object.prototype` may have one of that name, or a setter.
   /** @type {Attempt} */
-  const attempt = { target, version, override: override() };
+  const attempt = {
+    target,
+    version,
+    override: override(),
+    tooOld: false,
+    isSnapshot: false,
+    file: undefined,
+    isInstalled: false,
+    flaw: undefined,
+    found: undefined,
+  };
   // Other versions of Node.js, and a snapshot, may crash on an addon instead of refusing it.
   if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) throw failure({ ...attempt, tooOld: true });
   if (process.execArgv.some((flag) => BUILDS_SNAPSHOT.test(flag))) throw failure({ ...attempt, isSnapshot: true });
