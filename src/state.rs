@@ -140,6 +140,11 @@ impl Pending {
         Self { accepted, accepted_at: Utc::now() - accepted.elapsed() }
     }
 
+    /// Returns when the wait in the queue began.
+    pub(crate) fn accepted(&self) -> Instant {
+        self.accepted
+    }
+
     pub(crate) fn accepted_at(&self) -> DateTime<Utc> {
         self.accepted_at
     }

@@ -243,7 +243,7 @@ async fn attempt(
         });
     }
     let queue_timeout = shared.config.queue_timeout_ms.map(Duration::from_millis);
-    let queue_deadline = queue_timeout.map(|limit| Instant::now() + limit);
+    let queue_deadline = queue_timeout.map(|limit| pending.accepted() + limit);
     let mut backoff = Backoff::new(queue_timeout);
     loop {
         let permit = match turn(&job.end.stop, entry, queue_deadline).await {
