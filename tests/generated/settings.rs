@@ -124,6 +124,7 @@ fn grouped(number: u64) -> String {
 
 /// The names that are written differently in JavaScript.
 struct Words {
+    /// In JavaScript.
     fields: Vec<String>,
     choices: serde_json::Map<String, Value>,
 }
@@ -134,7 +135,9 @@ impl Words {
         // Words inside a setting are written in both languages as they are.
         let is_of_setting = |name: &str| properties(schema).values().any(|it| it["$ref"] == format!("#/$defs/{name}"));
         choices.retain(|name, _| is_of_setting(name));
-        Self { fields: properties(schema).keys().cloned().collect(), choices }
+        // A setting may refer to a field of a request.
+        let fields = properties(schema).keys().map(|name| camel(name)).chain(names_in_order("ExecutionRequest"));
+        Self { fields: fields.collect(), choices }
     }
 
     /// Returns the words of a field that has some.
@@ -146,7 +149,7 @@ impl Words {
     fn in_camel_case(&self, text: &str) -> String {
         let choices: Vec<String> = self.choices.values().flat_map(words).collect();
         let parts = text.split('`').enumerate().map(|(at, part)| match at % 2 {
-            1 if self.fields.iter().any(|field| field == part) => camel(part),
+            1 if self.fields.contains(&camel(part)) => camel(part),
             1 if choices.iter().any(|word| word == part) => format!("'{}'", camel(part)),
             _ => part.to_owned(),
         });
