@@ -4,7 +4,7 @@ import path from 'node:path';
 
 /**
  * Tests that measure time or memory closely, or that take all processors, processes or descriptors. One processor stays free for the
- * children that they start. All other tests wait for most of their time, so one file more runs at a time than there are processors.
+ * children that they start. All other tests wait for most of their time, so as many files run at a time as there are processors.
  */
 const DEMANDING = [
   'bench',

@@ -228,7 +228,7 @@ async function runJsTests(it) {
   const { demanding, others } = jsTestFiles(root);
   const processors = os.availableParallelism();
   const run = (files, atOnce) => it.program(process.execPath, [...jsTestFlags(atOnce), ...files], REPEATS);
-  const passed = [await run(others, processors + 1), await run(demanding, processors - 1)];
+  const passed = [await run(others, processors), await run(demanding, processors - 1)];
   return passed.every(Boolean);
 }
 

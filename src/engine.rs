@@ -40,6 +40,7 @@ pub use self::stream::EventStream;
 use self::stream::StopOnDrop;
 
 mod admission;
+mod backoff;
 mod degradations;
 mod execute_many;
 mod execution;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::Utc;
 
 use super::EngineCore;
+use super::backoff::Backoff;
 use super::retention_task::RetentionTask;
 use super::retry::Attempts;
 use crate::catch_panic::{contain, contain_call};
@@ -248,9 +249,11 @@ async fn attempt(
     loop {
         let permit = match turn(&job.end.stop, entry, queue_deadline).await {
             Ok(permit) => permit,
-            Err(why) => {
+            // With the last slot that is given back, a shortage is over: the one that came too late is given back after this.
+            Err((why, _late)) => {
                 // An execution that never got resources of the machine reports which resource is missing.
-                let shortage = shared.scheduler.shortage().filter(|_| why == Stop::QueueTimeout);
+                let shortage = backoff.shortage().or_else(|| shared.scheduler.shortage());
+                let shortage = shortage.filter(|_| why == Stop::QueueTimeout);
                 let Some(error) = shortage else { return Attempt::Stopped(why, pending, output) };
                 return Attempt::Finished(supervise::never_spawned(job, pending, output, error).await, None);
             }
@@ -285,7 +288,7 @@ async fn attempt(
             Run::Exhausted { pending: back, output: output_back, error } => {
                 shared.metrics.count_backoff();
                 shared.scheduler.shrink(&error);
-                let Some(pause) = backoff.next() else {
+                let Some(pause) = backoff.next(&error) else {
                     let finished = supervise::never_spawned(job, back, output_back, error).await;
                     return Attempt::Finished(finished, Some(permit));
                 };
@@ -298,52 +301,27 @@ async fn attempt(
     }
 }
 
-/// Waits for a slot, or for a reason not to.
-async fn turn(stop: &StopRequest, entry: Entry, deadline: Option<Instant>) -> Result<Permit, Stop> {
+/// Waits for a slot, or for a reason not to. A slot that comes too late is returned with the reason.
+async fn turn(stop: &StopRequest, entry: Entry, deadline: Option<Instant>) -> Result<Permit, (Stop, Option<Permit>)> {
     let permit = match entry {
         Entry::Now(permit) => permit,
         Entry::Later(mut ticket) => {
             let permit = tokio::select! {
                 biased;
-                why = stop.requested() => return Err(why),
+                why = stop.requested() => return Err((why, None)),
                 permit = ticket.turn() => permit,
-                () = sleep_or_forever(deadline) => return Err(Stop::QueueTimeout),
+                () = sleep_or_forever(deadline) => return Err((Stop::QueueTimeout, None)),
             };
             // The host may have been stopped: a slot can be seen before the timer of the queue, although both are due.
             if deadline.is_some_and(|at| Instant::now() >= at) {
-                return Err(Stop::QueueTimeout);
+                return Err((Stop::QueueTimeout, Some(permit)));
             }
             permit
         }
     };
-    stop.reason().map_or(Ok(permit), Err)
-}
-
-/// The growing pauses between attempts on a machine without room, up to a total time.
-struct Backoff {
-    give_up_after: Duration,
-    first_failure: Option<Instant>,
-    pause: Duration,
-}
-
-impl Backoff {
-    const FIRST: Duration = Duration::from_millis(5);
-    const LONGEST: Duration = Duration::from_millis(500);
-    /// The longest wait of an execution without a queue timeout.
-    const GIVE_UP_AFTER: Duration = Duration::from_secs(30);
-
-    fn new(queue_timeout: Option<Duration>) -> Self {
-        Self { give_up_after: queue_timeout.unwrap_or(Self::GIVE_UP_AFTER), first_failure: None, pause: Self::FIRST }
-    }
-
-    fn next(&mut self) -> Option<Duration> {
-        let since = *self.first_failure.get_or_insert_with(Instant::now);
-        if since.elapsed() >= self.give_up_after {
-            return None;
-        }
-        let pause = self.pause;
-        self.pause = (pause * 2).min(Self::LONGEST);
-        Some(pause)
+    match stop.reason() {
+        Some(why) => Err((why, Some(permit))),
+        None => Ok(permit),
     }
 }
 
@@ -422,8 +400,9 @@ mod tests {
         let first = scheduler.enter(0, &[]).unwrap();
         let second = scheduler.enter(0, &[]).unwrap();
         drop(first);
-        let turn = turn(&StopRequest::new(), second, Some(Instant::now())).await;
-        assert_eq!(turn.err(), Some(Stop::QueueTimeout));
+        let (why, late) = turn(&StopRequest::new(), second, Some(Instant::now())).await.unwrap_err();
+        assert_eq!(why, Stop::QueueTimeout);
+        drop(late);
         assert!(matches!(scheduler.enter(0, &[]).unwrap(), Entry::Now(_)), "the slot is free for another one");
     }
 

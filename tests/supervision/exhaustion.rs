@@ -123,6 +123,24 @@ fn an_execution_that_never_gets_descriptors_ends_with_the_reason() {
     });
 }
 
+/// The time in the queue is over after the pause that follows the first attempt.
+#[test]
+fn a_queue_timeout_after_an_attempt_has_the_reason_of_the_attempt() {
+    alone_under(FEW_DESCRIPTORS, || {
+        block_on(async {
+            let engine = Listened::with(ExecutionConfig { queue_timeout_ms: Some(1), ..Default::default() });
+            assert_completed(&soon("the first", engine.run(brief())).await.unwrap());
+            let taken = take_all();
+            for _ in 0..20 {
+                assert_not_spawned(soon("the end", engine.run(brief())).await, "EMFILE", &[]);
+            }
+            drop(taken);
+            assert_completed(&soon("the next", engine.run(brief())).await.unwrap());
+            engine.finish().await;
+        });
+    });
+}
+
 #[test]
 fn an_execution_that_waits_for_descriptors_can_be_cancelled() {
     alone_under(FEW_DESCRIPTORS, || {
