@@ -53,6 +53,11 @@ export async function stop(child) {
 function isStopped(pid) {
   // Elsewhere a process has one state.
   if (process.platform !== 'linux') return /^T/.test(spawnSync('ps', ['-o', 'state=', '-p', String(pid)]).stdout);
-  const threads = readdirSync(`/proc/${pid}/task`);
-  return threads.every((thread) => /^State:\tT/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8')));
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`);
+    return threads.every((thread) => /^State:\tT/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8')));
+  } catch {
+    // A thread has ended meanwhile.
+    return false;
+  }
 }
