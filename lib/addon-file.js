@@ -9,7 +9,7 @@ const { read, withFile } = require('./file-parts.js');
 /**
  * The header of a library: its processor, the end of the last of its parts, and whether the file is as long, but its end was never written.
  *
- * @typedef {{ machine: string, end: number, lacksEnd?: () => boolean }} Header
+ * @typedef {{ machine: string, end: number, lacksEnd: boolean }} Header
  */
 
 const OTHER = 'another processor';
@@ -73,7 +73,7 @@ function flaw(file, system = process.platform) {
       if (!header) return { kind: 'damaged', how: `it is not ${format.name} library` };
       if (header.machine !== process.arch) return { kind: 'machine', machine: header.machine };
       if (size < header.end) return { kind: 'damaged', how: `it has ${size} of ${header.end} bytes` };
-      return header.lacksEnd?.() ? { kind: 'damaged', how: 'the table at its end is missing' } : undefined;
+      return header.lacksEnd ? { kind: 'damaged', how: 'the table at its end is missing' } : undefined;
     })
   );
 }
@@ -98,7 +98,7 @@ function elf(start, fd) {
     end: table + bytes * count,
     // After a loss of power or of space, a file can have its length, and zeros in place of its end. The section with names of sections
     // is one of texts.
-    lacksEnd: () => names > 0 && names < count && read(fd, table + bytes * names + 4, 4).compare(ELF_TEXTS) !== 0,
+    lacksEnd: names > 0 && names < count && read(fd, table + bytes * names + 4, 4).compare(ELF_TEXTS) !== 0,
   };
 }
 
@@ -112,7 +112,7 @@ function machO(start) {
       end = Math.max(end, Number(start.readBigUInt64LE(at + 40)) + Number(start.readBigUInt64LE(at + 48)));
     at += Math.max(8, start.readUInt32LE(at + 4));
   }
-  return { machine: MACH_O_MACHINES[start.readUInt32LE(4)] ?? OTHER, end };
+  return { machine: MACH_O_MACHINES[start.readUInt32LE(4)] ?? OTHER, end, lacksEnd: false };
 }
 
 /** @param {Buffer} start @returns {Header | undefined} */
@@ -126,7 +126,7 @@ function pe(start) {
     end = Math.max(end, start.readUInt32LE(at + 16) + start.readUInt32LE(at + 20));
     at += PE_SECTION_BYTES;
   }
-  return { machine: PE_MACHINES[start.readUInt16LE(header + 4)] ?? OTHER, end };
+  return { machine: PE_MACHINES[start.readUInt16LE(header + 4)] ?? OTHER, end, lacksEnd: false };
 }
 
 module.exports = { flaw };
