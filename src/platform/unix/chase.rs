@@ -33,8 +33,11 @@ impl<'a> Chase<'a> {
     /// began: that scan has found older processes.
     pub(super) fn of(batch: impl Iterator<Item = &'a Request>, memory: &'a Memory, scanned: u64) -> Self {
         let is_chased = |request: &&Request| {
+            if request.act != Act::Kill {
+                return false;
+            }
             let findings = request.leader.tree().findings();
-            request.act == Act::Kill && findings.grows && !findings.is_hurried
+            findings.grows && !findings.is_hurried
         };
         let trees: HashMap<_, _> =
             batch.filter(is_chased).map(|request| (request.leader.tree().leader, &request.leader)).collect();
